@@ -1,0 +1,2 @@
+//! millpond, the program.
+fn main() {}

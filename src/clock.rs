@@ -1,0 +1,1 @@
+//! Time, in one place: placeholder until the drain needs it.

@@ -1,0 +1,34 @@
+//! Keys and documents: the values that travel.
+
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The name of a document: an index and an id. Operations on one key take effect in order and fold together.
+///
+/// Keys order by index name, then id, both as bytes: the order of segments and scans.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The index name. Shared: an engine holds one copy of each name.
+    pub index: Arc<str>,
+    /// The document's id within the index.
+    pub id: Box<str>,
+}
+
+impl Key {
+    /// A key from its parts; nothing is checked here, [`Engine::submit`](crate::Operation) checks names and ids.
+    pub fn new(index: impl Into<Arc<str>>, id: impl Into<Box<str>>) -> Self {
+        Self { index: index.into(), id: id.into() }
+    }
+}
+
+/// A document as it is stored: one JSON object, kept as the bytes that came in, and its routing.
+///
+/// The bytes are shared: a clone costs a reference count, and a document that comes from a segment
+/// points into the mapped file. Holding it keeps that file's mapping (not its directory entry) alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The JSON text of the object.
+    pub source: Bytes,
+    /// The routing it was written with, if any.
+    pub routing: Option<Box<str>>,
+}

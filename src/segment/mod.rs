@@ -1,0 +1,1 @@
+//! Segments: written by its own slice.

@@ -1,0 +1,167 @@
+//! Where drained operations go ([`Sink`]), and where reads find what lies below the engine ([`Base`]).
+//!
+//! # Design
+//! A sink takes a batch and returns one [`Outcome`] per item, in order. It says what it can take: whole
+//! documents only, or net operations as they are. A base reads back what the sink has stored. The two are
+//! separate traits because a sink may store nothing that can be read (a file of bulk lines), but a sink
+//! that takes whole documents needs a base, against which the drain applies patches.
+
+use crate::{NetOperation, Result};
+use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+
+/// What a sink can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Only [`ItemAction::Put`] and [`ItemAction::Delete`]: the drain applies patches to the base first.
+    Documents,
+    /// Any [`ItemAction`]: patches go out as net operations.
+    NetOperations,
+}
+
+/// Bounds of one batch. A batch holds at least one operation, however large.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one batch, counted as uncompressed bulk NDJSON.
+    pub batch_bytes: usize,
+    /// Operations of one batch.
+    pub batch_operations: usize,
+}
+
+/// What goes to the sink at once: items of distinct keys, grouped by index, by id within an index.
+#[derive(Debug)]
+pub struct Batch {
+    /// One item per key, sorted by index, then id.
+    pub items: Vec<Item>,
+    /// The size of the items as uncompressed bulk NDJSON.
+    pub bytes: usize,
+}
+
+/// One operation of a batch: a key's flight.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The index name.
+    pub index: Arc<str>,
+    /// The document's id.
+    pub id: Box<str>,
+    /// The routing, if the operations carried one.
+    pub routing: Option<Box<str>>,
+    /// What to do.
+    pub action: ItemAction,
+    /// The sequence number of the first operation folded into this one.
+    pub first_seq: u64,
+    /// The sequence number of the last operation folded into this one: the item's version, and with the
+    /// engine's id its fence.
+    pub last_seq: u64,
+    /// How many submitted operations this one stands for.
+    pub operations: u64,
+    /// False where repeating the item could change the document a second time: the sink must then refuse a
+    /// repeat by `(engine, last_seq)`. Always true for puts and deletes.
+    pub repeatable: bool,
+    /// How often this very item was sent before; 0 for the first time.
+    pub attempt: u32,
+}
+
+/// What an [`Item`] does to its document.
+#[derive(Clone, Debug)]
+pub enum ItemAction {
+    /// Whatever was there, now this document.
+    Put(Bytes),
+    /// Whatever was there, now nothing.
+    Delete,
+    /// A net operation, to be carried out against whatever is there.
+    Net(Arc<NetOperation>),
+}
+
+/// What became of one item in the sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done; there was no document before.
+    Created,
+    /// Done; there was a document before.
+    Updated,
+    /// Done; there was a document and it stayed as it was.
+    Noop,
+    /// Done; there was a document and it is gone.
+    Deleted,
+    /// Done; there was no document to delete or update.
+    NotFound,
+    /// Done; a `create` met a document.
+    Conflict,
+    /// Done; whether there was a document before is not known.
+    Applied,
+    /// The sink holds something newer for this key and left it.
+    Stale,
+    /// The sink will never take this item: it becomes a dead letter with this reason.
+    Rejected(String),
+    /// Known not to have been carried out: throttled or unavailable. It is put back and tried again, not
+    /// before `after` if one is given.
+    Again {
+        /// Why, for people.
+        reason: String,
+        /// The least wait the sink asked for.
+        after: Option<Duration>,
+    },
+    /// It may or may not have been carried out, or may be carried out yet: the same item goes out again.
+    Unknown(String),
+}
+
+/// Takes batches. Called from drain threads, one batch at a time each; may block; must not call the engine.
+pub trait Sink: Send + Sync {
+    /// What this sink can be given. Asked once.
+    fn takes(&self) -> Takes;
+
+    /// The largest batch it wants. Asked once; the engine's own limits apply as well.
+    fn limits(&self) -> Limits;
+
+    /// Carries out a batch and says what became of each item, in order, one outcome per item. When this
+    /// returns a "done" outcome the item is as durable as the sink can make it.
+    fn send(&self, batch: &Batch) -> Vec<Outcome>;
+
+    /// The least sequence number that may be used from now on: above everything ever stored with one.
+    fn seq_floor(&self) -> u64 {
+        0
+    }
+
+    /// Makes durable that sequence numbers below `ceiling` may be in use, before they are.
+    fn reserve_seq(&self, ceiling: u64) -> Result<()> {
+        let _ = ceiling;
+        Ok(())
+    }
+
+    /// Finishes: called once, after the last batch.
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A document below the engine, and how new it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseDocument {
+    /// The document's bytes, or `None` for a tombstone: it was deleted by the operation with this seq.
+    pub source: Option<Bytes>,
+    /// The routing it was written with.
+    pub routing: Option<Box<str>>,
+    /// The `last_seq` of the item that wrote it.
+    pub seq: u64,
+}
+
+/// Reads what lies below the engine.
+pub trait Base: Send + Sync {
+    /// The newest stored state of each key, in the order asked; `None` where nothing is known of a key (a
+    /// base may forget tombstones at any time).
+    fn read(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<BaseDocument>>>;
+
+    /// A view of everything stored now, that does not change while it is held.
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>>;
+}
+
+/// An unchanging view of a base.
+pub trait Snapshot: Send + Sync {
+    /// Up to `limit` live documents of `index` with ids above `after` (bytewise), in id order. Fewer than
+    /// `limit` means there are no more.
+    fn page(&self, index: &str, after: Option<&str>, limit: usize) -> Result<Vec<(Box<str>, BaseDocument)>>;
+
+    /// The names of the indices that hold at least one live document, sorted.
+    fn indices(&self) -> Result<Vec<Box<str>>>;
+}

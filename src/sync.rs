@@ -1,0 +1,1 @@
+//! Threads and locks, in one place: placeholder until the drain needs it.
