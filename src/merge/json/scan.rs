@@ -1,0 +1,229 @@
+//! Steps over checked JSON text: where a string, a value, a member ends.
+
+use super::string::Name;
+
+/// The byte at a place, or 0 beyond the end: no JSON text holds a raw 0.
+#[inline]
+pub(in crate::merge) fn byte(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or(0)
+}
+
+/// The bytes from one place to another; nothing where they do not lie in the text.
+#[inline]
+pub(in crate::merge) fn part(text: &[u8], from: usize, to: usize) -> &[u8] {
+    text.get(from..to).unwrap_or_default()
+}
+
+/// True for the four bytes that JSON allows between tokens.
+#[inline]
+pub(in crate::merge) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// The first place at or after `at` that is not white space.
+#[inline]
+pub(in crate::merge) fn space(text: &[u8], mut at: usize) -> usize {
+    while is_space(byte(text, at)) {
+        at += 1;
+    }
+    at
+}
+
+/// The text without white space at either end.
+pub(in crate::merge) fn trim(text: &[u8]) -> &[u8] {
+    let from = space(text, 0);
+    let mut to = text.len();
+    while to > from && is_space(byte(text, to - 1)) {
+        to -= 1;
+    }
+    part(text, from, to)
+}
+
+/// The place after the string whose opening quote is at `at`, and whether it holds an escape.
+#[inline]
+pub(in crate::merge) fn string_end(text: &[u8], at: usize) -> (usize, bool) {
+    let mut escaped = false;
+    let mut at = at + 1;
+    while let Some(&next) = text.get(at) {
+        match next {
+            b'"' => return (at + 1, escaped),
+            b'\\' => {
+                escaped = true;
+                at += 2;
+            }
+            _ => at += 1,
+        }
+    }
+    (text.len(), escaped)
+}
+
+/// The place after the value that starts at `at`.
+#[inline]
+pub(in crate::merge) fn value_end(text: &[u8], at: usize) -> usize {
+    match byte(text, at) {
+        b'"' => string_end(text, at).0,
+        b'{' | b'[' => container_end(text, at + 1),
+        _ => {
+            let mut at = at;
+            while let Some(&next) = text.get(at) {
+                if matches!(next, b',' | b'}' | b']') || is_space(next) {
+                    break;
+                }
+                at += 1;
+            }
+            at
+        }
+    }
+}
+
+/// The place after the bracket that closes the container in which `at` lies, between tokens.
+pub(in crate::merge) fn container_end(text: &[u8], mut at: usize) -> usize {
+    let mut depth = 1_usize;
+    while let Some(&next) = text.get(at) {
+        at += 1;
+        match next {
+            b'"' => at = string_end(text, at - 1).0,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return at;
+                }
+            }
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// One member of an object, up to its value.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::merge) struct Member<'a> {
+    /// Where its opening quote stands.
+    pub(in crate::merge) start: usize,
+    /// Its name.
+    pub(in crate::merge) name: Name<'a>,
+    /// Where its value starts.
+    pub(in crate::merge) value: usize,
+}
+
+/// The next member of an object; `at` is after its opening brace, or after the value of the member before.
+#[inline]
+pub(in crate::merge) fn member(text: &[u8], at: usize) -> Option<Member<'_>> {
+    let mut start = space(text, at);
+    if byte(text, start) == b',' {
+        start = space(text, start + 1);
+    }
+    if byte(text, start) != b'"' {
+        return None;
+    }
+    let (name_end, escaped) = string_end(text, start);
+    let name = Name { raw: part(text, start + 1, name_end - 1), escaped };
+    let colon = space(text, name_end);
+    Some(Member { start, name, value: space(text, colon + 1) })
+}
+
+/// Where the next element of a list starts; `at` is after its opening bracket (or at the start of a text of
+/// elements without brackets), or after the element before.
+#[inline]
+pub(in crate::merge) fn element(text: &[u8], at: usize) -> Option<usize> {
+    let mut start = space(text, at);
+    if byte(text, start) == b',' {
+        start = space(text, start + 1);
+    }
+    (start < text.len() && byte(text, start) != b']').then_some(start)
+}
+
+/// The elements of a list's text without its brackets.
+#[derive(Clone, Debug)]
+pub(in crate::merge) struct Elements<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Elements<'a> {
+    /// The elements of `text`, which has no brackets around it.
+    pub(in crate::merge) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0 }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let start = element(self.text, self.at)?;
+        self.at = value_end(self.text, start);
+        Some(part(self.text, start, self.at))
+    }
+}
+
+/// How deep the containers of a checked text nest; 0 for a scalar.
+pub(in crate::merge) fn depth(text: &[u8]) -> usize {
+    let (mut deepest, mut depth, mut at) = (0_usize, 0_usize, 0);
+    while let Some(&next) = text.get(at) {
+        at += 1;
+        match next {
+            b'"' => at = string_end(text, at - 1).0,
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Writes a value without any raw line break: as it is where it has none, else without the white space
+/// between its tokens.
+pub(in crate::merge) fn write_on_one_line(text: &[u8], out: &mut Vec<u8>) {
+    if !text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        out.extend_from_slice(text);
+        return;
+    }
+    out.extend(Tokens::new(text));
+}
+
+/// True where two texts differ at most in the white space between tokens.
+pub(in crate::merge) fn same_tokens(one: &[u8], other: &[u8]) -> bool {
+    one == other || Tokens::new(one).eq(Tokens::new(other))
+}
+
+/// The bytes of a text without the white space between tokens.
+struct Tokens<'a> {
+    bytes: std::slice::Iter<'a, u8>,
+    in_string: bool,
+    escape: bool,
+}
+
+impl<'a> Tokens<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { bytes: text.iter(), in_string: false, escape: false }
+    }
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.bytes.next()?;
+            if self.in_string {
+                if self.escape {
+                    self.escape = false;
+                } else if byte == b'\\' {
+                    self.escape = true;
+                } else if byte == b'"' {
+                    self.in_string = false;
+                }
+                return Some(byte);
+            }
+            if !is_space(byte) {
+                self.in_string = byte == b'"';
+                return Some(byte);
+            }
+        }
+    }
+}

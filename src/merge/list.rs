@@ -1,0 +1,143 @@
+//! Lists: append, union, subtract.
+//!
+//! # Design
+//! An operand is the text of elements with commas between, so that appending is copying. Few elements are
+//! compared one with another; many through a table of hashes by value, so that no operation costs the product of
+//! two lengths.
+
+use super::apply::Effect;
+use super::json::equal::{equal, hash};
+use super::json::scan::{Elements, byte, element, is_space, part, value_end};
+use super::splice::{Items, Splice};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+/// Puts elements at the end of the value at a place of the base, which is not null.
+pub(super) fn append(splice: &mut Splice<'_, '_>, at: usize, end: usize, operand: &[u8]) -> Effect {
+    if operand.is_empty() {
+        return Effect::Kept;
+    }
+    add(splice, at, end, |out| out.extend_from_slice(operand));
+    Effect::Written
+}
+
+/// Puts those elements that are not there at the end of the value at a place of the base, which is not null.
+pub(super) fn union(splice: &mut Splice<'_, '_>, at: usize, end: usize, operand: &[u8]) -> Effect {
+    let value = part(splice.base, at, end);
+    let mut new = Vec::new();
+    write_new_elements(list_elements(value), operand, &mut new);
+    if new.is_empty() {
+        return Effect::Kept;
+    }
+    add(splice, at, end, |out| out.extend_from_slice(&new));
+    Effect::Written
+}
+
+/// Takes every element equal to one of the operand's out of the value at a place of the base, which is not null.
+pub(super) fn subtract(splice: &mut Splice<'_, '_>, at: usize, end: usize, operand: &[u8]) -> Effect {
+    let base = splice.base;
+    if byte(base, at) != b'[' {
+        let gone = Elements::new(operand).any(|element| equal(element, part(base, at, end)));
+        return if gone { splice.replace(at, end, b"[]") } else { Effect::Kept };
+    }
+    let edits_before = splice.edits;
+    let out_of_list = Members::new(operand, base.len());
+    let mut items = Items::new(at);
+    while let Some(start) = element(base, items.end) {
+        let end = value_end(base, start);
+        if out_of_list.contains(part(base, start, end)) {
+            splice.cut_item(&items, start, end);
+            items.end = end;
+        } else {
+            items.keep(end);
+        }
+    }
+    if splice.edits == edits_before { Effect::Kept } else { Effect::Written }
+}
+
+/// The elements that a value stands for: a list's own, or the value itself.
+fn list_elements(value: &[u8]) -> &[u8] {
+    if byte(value, 0) == b'[' { part(value, 1, value.len() - 1) } else { value }
+}
+
+/// Puts something behind the last element of a list, or makes a list of what is not one.
+fn add(splice: &mut Splice<'_, '_>, at: usize, end: usize, write: impl FnOnce(&mut Vec<u8>)) {
+    if byte(splice.base, at) != b'[' {
+        splice.cut(at, at);
+        splice.out.push(b'[');
+        splice.cut(end, end);
+        splice.out.push(b',');
+        write(splice.out);
+        splice.out.push(b']');
+        return;
+    }
+    let mut place = end - 1;
+    while place > at + 1 && is_space(byte(splice.base, place - 1)) {
+        place -= 1;
+    }
+    let is_empty = place == at + 1;
+    splice.cut(place, place);
+    if !is_empty {
+        splice.out.push(b',');
+    }
+    write(splice.out);
+}
+
+/// Writes the elements of `added` that are neither among `present` nor written already, with commas between
+/// (and none before the first).
+pub(super) fn write_new_elements(present: &[u8], added: &[u8], out: &mut Vec<u8>) {
+    let mut seen = Members::new(present, added.len());
+    let mut first = true;
+    for element in Elements::new(added) {
+        if seen.insert(element) {
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.extend_from_slice(element);
+        }
+    }
+}
+
+/// Two lists with fewer bytes than this together are compared element by element.
+const SEARCH_BYTES_MAX: usize = 256;
+
+/// A set of elements by value.
+struct Members<'a> {
+    elements: Vec<&'a [u8]>,
+    table: Option<(RandomState, HashTable<&'a [u8]>)>,
+}
+
+impl<'a> Members<'a> {
+    /// The elements of a text, to be compared with a text of `other_bytes`.
+    fn new(text: &'a [u8], other_bytes: usize) -> Self {
+        let is_small = text.len() + other_bytes < SEARCH_BYTES_MAX;
+        let table = (!is_small).then(|| (RandomState::default(), HashTable::new()));
+        let mut members = Self { elements: Vec::new(), table };
+        for element in Elements::new(text) {
+            members.insert(element);
+        }
+        members
+    }
+
+    fn contains(&self, element: &[u8]) -> bool {
+        match &self.table {
+            None => self.elements.iter().any(|other| equal(other, element)),
+            Some((state, table)) => table.find(hash(element, state), |other| equal(other, element)).is_some(),
+        }
+    }
+
+    /// Adds an element; false where an equal one is there.
+    fn insert(&mut self, element: &'a [u8]) -> bool {
+        if self.contains(element) {
+            return false;
+        }
+        match &mut self.table {
+            None => self.elements.push(element),
+            Some((state, table)) => {
+                table.insert_unique(hash(element, state), element, |other| hash(other, state));
+            }
+        }
+        true
+    }
+}

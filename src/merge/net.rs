@@ -1,0 +1,487 @@
+//! Net operations: the three shapes over a patch.
+//!
+//! # Design
+//! [`NetOperation`] owns the bytes and is what the world sees; [`NetRef`] borrows them, and with it [`encode`],
+//! [`compose`] and [`apply`] work from slices into one output that the caller keeps, without allocating for it.
+//! What a patch makes where there is no document is kept as one of three: nothing; the patch applied to `{}`,
+//! which is a flag, so that a stream of `doc_as_upsert` keeps each document once; or a document.
+//!
+//! # Invariants
+//! 1. The bytes begin with a tag: bits 0–1 the shape, bit 2 "always written", bits 3–4 what is made of nothing.
+//! 2. Puts and deletes have no flags: they are always written.
+
+use super::apply::{apply_fields, write_object};
+use super::compose::Fold;
+use super::encoding::{close, longest_run, open, read_length};
+use super::json::check::{Bounds, check_object};
+use super::json::scan::{byte, part};
+use super::{body, meaning, text};
+use crate::operation::{BODY_BYTES_MAX, DEPTH_MAX, NUMBER_BYTES_MAX};
+use crate::{Action, Error, ErrorKind, Result};
+use bytes::Bytes;
+use std::fmt;
+
+/// The shape of a net operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Whatever was there, now this document.
+    Put,
+    /// Whatever was there, now nothing.
+    Delete,
+    /// If there is a document, patch it; if there is none, perhaps a document of its own.
+    Patch,
+}
+
+/// An operation, or several folded into one: a function from an optional document to an optional document.
+///
+/// Two net operations are equal where they mean the same by their parts: documents and operands byte for byte
+/// (white space between tokens aside), patches field by field in any order.
+#[derive(Clone)]
+pub struct NetOperation(Box<[u8]>);
+
+/// What applying a net operation to a base gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The document after it, or `None`.
+    pub document: Option<Bytes>,
+    /// False where a patch left a document equal in value to what it was (it is then the same byte for byte), and
+    /// where there was no document and there is none. A put always changes: servers always write it.
+    pub changed: bool,
+    /// Field operations that met a type that does not fit and left the value as it was.
+    pub misfits: u64,
+}
+
+impl NetOperation {
+    /// Checks an action and turns it into its net operation.
+    ///
+    /// Errors say what is wrong and at which byte of the body.
+    pub fn new(action: Action<'_>) -> Result<Self> {
+        let mut out = Vec::new();
+        encode(action, &mut out)?;
+        Ok(Self(out.into_boxed_slice()))
+    }
+
+    /// The shape of the operation.
+    pub fn shape(&self) -> Shape {
+        self.as_ref().shape()
+    }
+
+    /// This operation and then another, as one. Never fails and never needs the document.
+    #[must_use]
+    pub fn compose(&self, later: &Self) -> Self {
+        let mut out = Vec::new();
+        compose(self.as_ref(), later.as_ref(), &mut out);
+        Self(out.into_boxed_slice())
+    }
+
+    /// Carries the operation out. `base` is the text of a JSON object, or nothing.
+    pub fn apply(&self, base: Option<&[u8]>) -> Applied {
+        let mut out = Vec::new();
+        let AppliedTo { exists, changed, misfits } = apply(self.as_ref(), base, &mut out);
+        Applied { document: exists.then(|| Bytes::from(out)), changed, misfits }
+    }
+
+    /// True where carrying it out twice is known to be the same as once, whatever the base: a put, a delete, or a
+    /// patch that applied twice is as once and whose own document, patched, stays as it is.
+    ///
+    /// False is the safe answer: a field with several operations that do not fold may get it undeservedly.
+    pub fn is_repeatable(&self) -> bool {
+        self.as_ref().is_repeatable()
+    }
+
+    /// True where the operation need not be written if it leaves a document as it is: a patch without
+    /// `"detect_noop":false`.
+    pub fn detects_noop(&self) -> bool {
+        self.as_ref().detects_noop()
+    }
+
+    /// Whether there is a document after the operation, given whether there was one before.
+    pub fn existence_after(&self, existed: bool) -> bool {
+        self.as_ref().existence_after(existed)
+    }
+
+    /// The most operations that stay side by side on any one field because they cannot fold; 0 for a put or delete.
+    pub fn longest_run(&self) -> usize {
+        self.as_ref().longest_run()
+    }
+
+    /// The action word of the bulk format that writes this operation: `index`, `create`, `update` or `delete`.
+    pub fn verb(&self) -> &'static str {
+        self.as_ref().verb()
+    }
+
+    /// Writes what follows the action line in the bulk format, without a line break: nothing for a delete.
+    pub fn write_body(&self, out: &mut Vec<u8>) {
+        self.as_ref().write_body(out);
+    }
+
+    /// Reads back what [`verb`](Self::verb) and [`write_body`](Self::write_body) wrote. Takes what [`new`](Self::new)
+    /// takes, and what folding can make of it: deeper documents, longer numbers and larger bodies.
+    pub fn from_parts(verb: &str, body: &[u8]) -> Result<Self> {
+        let action = match verb {
+            "index" => Action::Index(body),
+            "create" => Action::Create(body),
+            "update" => Action::Update(body),
+            "delete" if body.is_empty() => Action::Delete,
+            "delete" => return Err(Error::new(ErrorKind::Invalid, "a delete has no body")),
+            _ => return Err(Error::new(ErrorKind::Invalid, format!("there is no action \"{verb}\""))),
+        };
+        let mut out = Vec::new();
+        encode_within(action, &Scope::READ_BACK, &mut out)?;
+        Ok(Self(out.into_boxed_slice()))
+    }
+
+    pub(crate) fn as_ref(&self) -> NetRef<'_> {
+        NetRef(&self.0)
+    }
+}
+
+impl PartialEq for NetOperation {
+    fn eq(&self, other: &Self) -> bool {
+        meaning::means_the_same(self.as_ref(), other.as_ref())
+    }
+}
+
+impl Eq for NetOperation {}
+
+impl fmt::Debug for NetOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut body = Vec::new();
+        self.write_body(&mut body);
+        write!(f, "{} {}", self.verb(), String::from_utf8_lossy(&body))
+    }
+}
+
+/// What a body is held to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    /// Bytes, nesting and numbers of a document.
+    pub(super) document: Bounds,
+    /// Digits of an increment, and its exponent either way; `None` for what folding made.
+    pub(super) increment_digits: Option<usize>,
+    /// Bodies inside `then`, however nested.
+    pub(super) then_bodies: usize,
+}
+
+/// Digits of an increment, and its exponent either way.
+const INCREMENT_DIGITS_MAX: usize = 28;
+
+/// Bodies inside `then`.
+const THEN_BODIES_MAX: usize = 1_024;
+
+impl Scope {
+    /// For what is submitted.
+    const SUBMITTED: Self = Self {
+        document: Bounds { bytes: BODY_BYTES_MAX, depth: DEPTH_MAX, number_bytes: NUMBER_BYTES_MAX },
+        increment_digits: Some(INCREMENT_DIGITS_MAX),
+        then_bodies: THEN_BODIES_MAX,
+    };
+
+    /// For what this library wrote: an append to what is no list nests deeper, a sum has more digits.
+    const READ_BACK: Self = Self {
+        document: Bounds {
+            bytes: usize::MAX,
+            depth: super::json::equal::VALUE_DEPTH_MAX,
+            number_bytes: 4 * NUMBER_BYTES_MAX,
+        },
+        increment_digits: None,
+        then_bodies: usize::MAX,
+    };
+}
+
+/// A borrowed net operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NetRef<'a>(&'a [u8]);
+
+const PUT: u8 = 0;
+const DELETE: u8 = 1;
+const PATCH: u8 = 2;
+const SHAPE_BITS: u8 = 3;
+const ALWAYS: u8 = 4;
+const NONE: u8 = 0;
+const FROM_PATCH: u8 = 1 << 3;
+const DOCUMENT: u8 = 2 << 3;
+const ABSENT_BITS: u8 = 3 << 3;
+
+/// What a patch makes where there is no document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent<'a> {
+    /// Nothing.
+    None,
+    /// The patch applied to `{}`.
+    FromPatch,
+    /// This document.
+    Document(&'a [u8]),
+}
+
+/// A patch, taken apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patch<'a> {
+    /// True where it is written even if it changes nothing.
+    pub(super) is_always_written: bool,
+    pub(super) absent: Absent<'a>,
+    /// The fields of the root, which creates.
+    pub(super) fields: &'a [u8],
+}
+
+/// A net operation, taken apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Parts<'a> {
+    Put(&'a [u8]),
+    Delete,
+    Patch(Patch<'a>),
+}
+
+impl<'a> NetRef<'a> {
+    /// The net operation that these bytes are; they were written by [`encode`] or [`compose`].
+    pub(crate) fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    #[inline]
+    pub(super) fn parts(self) -> Parts<'a> {
+        let tag = byte(self.0, 0);
+        match tag & SHAPE_BITS {
+            PUT => Parts::Put(part(self.0, 1, self.0.len())),
+            PATCH => {
+                let (absent, at) = match tag & ABSENT_BITS {
+                    FROM_PATCH => (Absent::FromPatch, 5),
+                    DOCUMENT => {
+                        let (length, start) = read_length(self.0, 5);
+                        (Absent::Document(part(self.0, start, start + length)), start + length)
+                    }
+                    _ => (Absent::None, 5),
+                };
+                let fields = part(self.0, at, self.0.len());
+                Parts::Patch(Patch { is_always_written: tag & ALWAYS != 0, absent, fields })
+            }
+            _ => Parts::Delete,
+        }
+    }
+
+    pub(crate) fn shape(self) -> Shape {
+        match byte(self.0, 0) & SHAPE_BITS {
+            PUT => Shape::Put,
+            PATCH => Shape::Patch,
+            _ => Shape::Delete,
+        }
+    }
+
+    /// The document of a put.
+    pub(crate) fn document(self) -> Option<&'a [u8]> {
+        match self.parts() {
+            Parts::Put(document) => Some(document),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn detects_noop(self) -> bool {
+        byte(self.0, 0) & (SHAPE_BITS | ALWAYS) == PATCH
+    }
+
+    pub(crate) fn existence_after(self, existed: bool) -> bool {
+        let tag = byte(self.0, 0);
+        match tag & SHAPE_BITS {
+            PUT => true,
+            PATCH => existed || tag & ABSENT_BITS != NONE,
+            _ => false,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn longest_run(self) -> usize {
+        match self.0.get(1..5) {
+            Some(&[a, b, c, d]) if self.shape() == Shape::Patch => u32::from_le_bytes([a, b, c, d]) as usize,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn is_repeatable(self) -> bool {
+        meaning::is_repeatable(self)
+    }
+
+    pub(crate) fn to_owned(self) -> NetOperation {
+        NetOperation(self.0.into())
+    }
+
+    pub(crate) fn verb(self) -> &'static str {
+        text::verb(self)
+    }
+
+    pub(crate) fn write_body(self, out: &mut Vec<u8>) {
+        text::write_body(self, out);
+    }
+}
+
+/// What composing found out beside its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Composed {
+    /// Field operations that do not fit whatever the base is, and were dropped: counted here and never again.
+    pub(crate) misfits: u64,
+    /// [`NetRef::longest_run`] of the result.
+    pub(crate) longest_run: usize,
+}
+
+/// What applying gave, beside the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AppliedTo {
+    /// True where there is a document, which is then the output.
+    pub(crate) exists: bool,
+    /// As [`Applied::changed`].
+    pub(crate) changed: bool,
+    /// As [`Applied::misfits`].
+    pub(crate) misfits: u64,
+}
+
+/// Checks an action and writes its net operation to `out`, which is cleared; on an error it stays empty.
+pub(crate) fn encode(action: Action<'_>, out: &mut Vec<u8>) -> Result<()> {
+    encode_within(action, &Scope::SUBMITTED, out)
+}
+
+fn encode_within(action: Action<'_>, scope: &Scope, out: &mut Vec<u8>) -> Result<()> {
+    out.clear();
+    match action {
+        Action::Index(document) => {
+            let (document, _) = check_object(document, scope.document)?;
+            out.reserve(document.len() + 1);
+            out.push(PUT);
+            out.extend_from_slice(document);
+        }
+        Action::Create(document) => {
+            let (document, _) = check_object(document, scope.document)?;
+            start_patch(Patch { is_always_written: false, absent: Absent::Document(document), fields: &[] }, out);
+        }
+        Action::Update(text) => {
+            if let Err(error) = body::encode_update(text, scope, out) {
+                out.clear();
+                return Err(error);
+            }
+        }
+        Action::Delete => out.push(DELETE),
+    }
+    Ok(())
+}
+
+/// Writes a patch: its header, its absent document and its fields. The longest run is patched in later.
+pub(super) fn start_patch(patch: Patch<'_>, out: &mut Vec<u8>) {
+    start_header(patch.is_always_written, patch.absent, out);
+    if let Absent::Document(document) = patch.absent {
+        let length = open(out);
+        out.extend_from_slice(document);
+        close(out, length);
+    }
+    out.extend_from_slice(patch.fields);
+}
+
+fn start_header(is_always_written: bool, absent: Absent<'_>, out: &mut Vec<u8>) {
+    let absent = match absent {
+        Absent::None => NONE,
+        Absent::FromPatch => FROM_PATCH,
+        Absent::Document(_) => DOCUMENT,
+    };
+    out.push(PATCH | absent | if is_always_written { ALWAYS } else { 0 });
+    out.extend_from_slice(&[0; 4]);
+}
+
+/// Fills in a patch's longest run.
+pub(super) fn finish_patch(longest_run: usize, out: &mut [u8]) {
+    if let Some(room) = out.get_mut(1..5) {
+        room.copy_from_slice(&u32::try_from(longest_run).unwrap_or(u32::MAX).to_le_bytes());
+    }
+}
+
+/// Writes an operation and then another, as one, to `out`, which is cleared.
+pub(crate) fn compose(earlier: NetRef<'_>, later: NetRef<'_>, out: &mut Vec<u8>) -> Composed {
+    out.clear();
+    let mut composed = Composed { misfits: 0, longest_run: 0 };
+    let Parts::Patch(second) = later.parts() else {
+        out.extend_from_slice(later.as_bytes());
+        return composed;
+    };
+    match earlier.parts() {
+        Parts::Put(document) => {
+            out.push(PUT);
+            apply_fields(second.fields, document, out, &mut composed.misfits);
+        }
+        Parts::Delete if second.absent == Absent::None => out.push(DELETE),
+        Parts::Delete => {
+            out.push(PUT);
+            write_absent_document(second, out);
+        }
+        Parts::Patch(first) => {
+            let known = earlier.longest_run().max(later.longest_run());
+            composed = compose_patches(first, second, known, out);
+        }
+    }
+    composed
+}
+
+fn compose_patches(first: Patch<'_>, second: Patch<'_>, longest: usize, out: &mut Vec<u8>) -> Composed {
+    let is_always_written = first.is_always_written || second.is_always_written;
+    match (first.absent, second.absent) {
+        (Absent::FromPatch, _) => start_header(is_always_written, Absent::FromPatch, out),
+        (Absent::None, Absent::None) => start_header(is_always_written, Absent::None, out),
+        (Absent::None, Absent::FromPatch) if first.fields.is_empty() => {
+            start_header(is_always_written, Absent::FromPatch, out);
+        }
+        (Absent::None, _) => {
+            start_header(is_always_written, Absent::Document(&[]), out);
+            let length = open(out);
+            write_absent_document(second, out);
+            close(out, length);
+        }
+        (Absent::Document(document), _) => {
+            start_header(is_always_written, Absent::Document(&[]), out);
+            let length = open(out);
+            // What does not fit here is counted where the patches meet, once.
+            apply_fields(second.fields, document, out, &mut 0);
+            close(out, length);
+        }
+    }
+    let start = out.len();
+    let mut fold = Fold::default();
+    fold.fields(first.fields, second.fields, out);
+    // Where no run was longer than one, the longest now is among those that were joined.
+    let longest_run = if longest <= 1 {
+        longest.max(fold.longest_run)
+    } else {
+        longest_run(part(out, start, out.len()))
+    };
+    finish_patch(longest_run, out);
+    Composed { misfits: fold.misfits, longest_run }
+}
+
+/// Writes what a patch makes where there is no document, if it makes one.
+fn write_absent_document(patch: Patch<'_>, out: &mut Vec<u8>) -> bool {
+    match patch.absent {
+        Absent::None => return false,
+        Absent::FromPatch => write_object(patch.fields, out, &mut 0),
+        Absent::Document(document) => out.extend_from_slice(document),
+    }
+    true
+}
+
+/// Carries an operation out and writes the document to `out`, which is cleared.
+pub(crate) fn apply(net: NetRef<'_>, base: Option<&[u8]>, out: &mut Vec<u8>) -> AppliedTo {
+    out.clear();
+    let mut misfits = 0;
+    let (exists, changed) = match (net.parts(), base) {
+        (Parts::Put(document), _) => {
+            out.extend_from_slice(document);
+            (true, true)
+        }
+        (Parts::Delete, base) => (false, base.is_some()),
+        (Parts::Patch(patch), Some(base)) => {
+            (true, apply_fields(patch.fields, base, out, &mut misfits))
+        }
+        (Parts::Patch(patch), None) => {
+            let exists = write_absent_document(patch, out);
+            (exists, exists)
+        }
+    };
+    AppliedTo { exists, changed, misfits }
+}
