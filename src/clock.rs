@@ -1,1 +1,131 @@
-//! Time, in one place: placeholder until the drain needs it.
+//! Time: the only place that asks the operating system what time it is.
+//!
+//! # Design
+//! Two times, kept apart. *Monotonic* microseconds since the clock was made measure ages, delays and
+//! back-off; they never step. *Wall* microseconds since the Unix epoch feed sequence numbers and dead
+//! letters; they may jump, and nothing waits on them. A [`SimulatedClock`] replaces both, so that a test
+//! steps time itself, the wall in both directions.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Where an engine gets its time from. Clones tell the same time.
+#[derive(Clone)]
+pub struct Clock(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    System { start: Instant },
+    Simulated(SimulatedClock),
+}
+
+impl Clock {
+    /// The operating system's clocks.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+    pub fn system() -> Self {
+        Self(Kind::System { start: Instant::now() })
+    }
+
+    /// A clock that stands still until it is told to move.
+    pub fn simulated(clock: &SimulatedClock) -> Self {
+        Self(Kind::Simulated(clock.clone()))
+    }
+
+    /// True for a clock that a test moves.
+    pub(crate) fn is_simulated(&self) -> bool {
+        matches!(self.0, Kind::Simulated(_))
+    }
+
+    /// Monotonic microseconds since this clock was made.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+    pub fn now_us(&self) -> u64 {
+        match &self.0 {
+            Kind::System { start } => micros(Instant::now().saturating_duration_since(*start)),
+            Kind::Simulated(clock) => clock.0.monotonic_us.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Microseconds since the Unix epoch, as the wall clock has them; a clock before 1970 counts as 1970.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+    pub fn wall_us(&self) -> u64 {
+        match &self.0 {
+            Kind::System { .. } => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros),
+            Kind::Simulated(clock) => clock.0.wall_us.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::System { .. } => "Clock(system)",
+            Kind::Simulated(_) => "Clock(simulated)",
+        })
+    }
+}
+
+/// Time under a test's control. Clones are handles to one clock.
+#[derive(Clone, Debug)]
+pub struct SimulatedClock(Arc<Simulated>);
+
+#[derive(Debug)]
+struct Simulated {
+    monotonic_us: AtomicU64,
+    wall_us: AtomicU64,
+}
+
+impl SimulatedClock {
+    /// A clock whose wall time starts at `wall_us` and whose monotonic time starts at zero.
+    pub fn new(wall_us: u64) -> Self {
+        Self(Arc::new(Simulated { monotonic_us: AtomicU64::new(0), wall_us: AtomicU64::new(wall_us) }))
+    }
+
+    /// Lets time pass, on both clocks.
+    pub fn advance(&self, by: Duration) {
+        self.0.monotonic_us.fetch_add(micros(by), Ordering::Relaxed);
+        self.0.wall_us.fetch_add(micros(by), Ordering::Relaxed);
+    }
+
+    /// Sets the wall clock, forwards or backwards; the monotonic clock does not notice.
+    pub fn set_wall_us(&self, wall_us: u64) {
+        self.0.wall_us.store(wall_us, Ordering::Relaxed);
+    }
+
+    /// Monotonic microseconds since this clock was made.
+    pub fn now_us(&self) -> u64 {
+        self.0.monotonic_us.load(Ordering::Relaxed)
+    }
+}
+
+/// Whole microseconds of a duration; what does not fit (half a million years) is the largest number.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wall_may_step_back_but_monotonic_time_does_not_notice() {
+        let hand = SimulatedClock::new(1_000);
+        let clock = Clock::simulated(&hand);
+        hand.advance(Duration::from_micros(5));
+        hand.set_wall_us(10);
+        assert_eq!((clock.now_us(), clock.wall_us()), (5, 10));
+    }
+
+    #[test]
+    fn the_system_clock_is_past_2020_and_rises() {
+        let clock = Clock::system();
+        assert!(clock.wall_us() > 1_577_836_800_000_000);
+        let first = clock.now_us();
+        assert!(clock.now_us() >= first);
+    }
+}

@@ -32,3 +32,7 @@ pub struct Document {
     /// The routing it was written with, if any.
     pub routing: Option<Box<str>>,
 }
+
+/// An index name's number within one engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct IndexId(pub(crate) u32);

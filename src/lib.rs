@@ -6,21 +6,39 @@
 mod document;
 mod operation;
 
+mod engine;
+
+mod shard;
+
 mod merge;
 
-mod segment;
+mod drain;
 
 mod sink;
 
+mod segment;
+
+mod view;
+
 mod clock;
+mod config;
 mod error;
+mod stats;
 mod sync;
 
+pub use clock::{Clock, SimulatedClock};
+pub use config::{Builder, DOCUMENT_SHARE, Full, MEMORY_BYTES_MIN};
 pub use document::{Document, Key};
+pub use engine::{BatchError, Drainer, Engine, Flights, Next, Scan, ScanToken, SubmitError};
 pub use error::{Error, ErrorKind, Result};
 pub use merge::{Applied, NetOperation, Shape};
 pub use operation::{Action, Operation, UpdateBody};
-pub use sink::{Base, BaseDocument, Batch, Item, ItemAction, Limits, Outcome, Sink, Snapshot, Takes};
+pub use shard::{Status, Ticket};
+pub use sink::{
+    Base, BaseDocument, Batch, DeadLetter, DeadLetterFile, DeadLetters, Item, ItemAction, Limits,
+    MemoryDeadLetters, MemorySink, NdjsonSink, NullSink, Outcome, Scripted, Sink, Snapshot, Takes,
+};
+pub use stats::{IndexStats, Stats};
 
 /// Doors for the fuzz targets and nobody else: compiled only under `--cfg fuzzing`.
 #[cfg(fuzzing)]

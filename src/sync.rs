@@ -1,1 +1,114 @@
-//! Threads and locks, in one place: placeholder until the drain needs it.
+//! Threads and locks: the only place that names them.
+//!
+//! # Design
+//! Everything else takes its mutexes, condition variables and threads from here, so that a scheduler that
+//! explores interleavings can be put in their place, and so that the lock order can be checked by reading
+//! who imports what. A [`Latch`] is how a failure that must stop the engine is told to everybody.
+
+use crate::{Error, ErrorKind};
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::{
+    fmt, io,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+/// A joinable thread.
+pub(crate) type Thread = thread::JoinHandle<()>;
+
+/// Starts a named thread.
+pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
+/// Waits on `condvar` for at most `wait`; true if the time ran out.
+pub(crate) fn wait_for<T>(condvar: &Condvar, guard: &mut MutexGuard<'_, T>, wait: Duration) -> bool {
+    condvar.wait_for(guard, wait).timed_out()
+}
+
+/// The first failure that must stop the engine. Set once, read everywhere.
+///
+/// # Invariants
+/// 1. Once set, it stays set, with the first reason.
+#[derive(Default)]
+pub(crate) struct Latch {
+    set: AtomicBool,
+    reason: Mutex<Option<Box<str>>>,
+}
+
+impl Latch {
+    /// Latches with a reason; the first one stays.
+    pub(crate) fn set(&self, reason: impl fmt::Display) {
+        let mut slot = self.reason.lock();
+        if slot.is_none() {
+            *slot = Some(reason.to_string().into_boxed_str());
+        }
+        drop(slot);
+        // ORDERING: release, so that whoever sees the flag also sees what led to it.
+        self.set.store(true, Ordering::Release);
+    }
+
+    /// An error with the reason if it is set: one relaxed-cost load where it is not.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.set.load(Ordering::Acquire) { Err(self.error()) } else { Ok(()) }
+    }
+
+    /// True if a failure was latched.
+    pub(crate) fn is_set(&self) -> bool {
+        self.set.load(Ordering::Acquire)
+    }
+
+    fn error(&self) -> Error {
+        let reason = self.reason.lock();
+        Error::new(
+            ErrorKind::Latched,
+            format!("the engine stopped: {}", reason.as_deref().unwrap_or("unknown reason")),
+        )
+    }
+}
+
+impl fmt::Debug for Latch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Latch").field("reason", &*self.reason.lock()).finish()
+    }
+}
+
+/// Latches if it is dropped by a panic: put one on the stack around what must not be left half done.
+pub(crate) struct LatchOnPanic<'a> {
+    pub(crate) latch: &'a Latch,
+    pub(crate) doing: &'static str,
+}
+
+impl Drop for LatchOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.latch.set(format_args!("a panic while {}", self.doing));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_stays_latched() {
+        let latch = Latch::default();
+        assert!(latch.check().is_ok());
+        latch.set("disk on fire");
+        latch.set("and more");
+        assert_eq!(latch.check().unwrap_err().to_string(), "the engine stopped: disk on fire");
+    }
+
+    #[test]
+    fn a_panic_under_the_guard_latches() {
+        let latch = Latch::default();
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _guard = LatchOnPanic { latch: &latch, doing: "testing" };
+            panic!("on purpose");
+        }));
+        assert!(caught.is_err());
+        assert!(latch.is_set());
+    }
+}

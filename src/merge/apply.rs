@@ -142,7 +142,9 @@ impl Splice<'_, '_> {
     pub(super) fn edit(&mut self, run: Run<'_>, at: usize) -> (Effect, usize) {
         let Some(primitive) = run.single() else { return self.edit_steps(run, at) };
         match primitive.kind {
-            Kind::Keep | Kind::Create if byte(self.base, at) == b'{' => self.edit_object(primitive.payload, at),
+            Kind::Keep | Kind::Create if byte(self.base, at) == b'{' => {
+                self.edit_object(primitive.payload, at)
+            }
             _ => self.edit_value(primitive, at),
         }
     }
@@ -228,7 +230,9 @@ impl Splice<'_, '_> {
                 write_object(operand, self.out, &mut self.misfits);
                 Effect::Written
             }
-            Kind::Append | Kind::Union | Kind::Subtract if is_null && (operand.is_empty() || primitive.kind == Kind::Subtract) => {
+            Kind::Append | Kind::Union | Kind::Subtract
+                if is_null && (operand.is_empty() || primitive.kind == Kind::Subtract) =>
+            {
                 Effect::Kept
             }
             _ if is_null => {

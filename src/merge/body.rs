@@ -276,7 +276,9 @@ impl<'a> Reader<'a> {
         }
         self.document(at, name)?;
         match section {
-            Section::Tree(kind) => self.tree(kind, at, Path { above: None, name: name.as_bytes() }, 1, out)?,
+            Section::Tree(kind) => {
+                self.tree(kind, at, Path { above: None, name: name.as_bytes() }, 1, out)?
+            }
             _ => self.doc(at, 1, out)?,
         };
         Ok(())

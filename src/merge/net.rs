@@ -63,21 +63,21 @@ impl NetOperation {
 
     /// The shape of the operation.
     pub fn shape(&self) -> Shape {
-        self.as_ref().shape()
+        self.as_net().shape()
     }
 
     /// This operation and then another, as one. Never fails and never needs the document.
     #[must_use]
     pub fn compose(&self, later: &Self) -> Self {
         let mut out = Vec::new();
-        compose(self.as_ref(), later.as_ref(), &mut out);
+        compose(self.as_net(), later.as_net(), &mut out);
         Self(out.into_boxed_slice())
     }
 
     /// Carries the operation out. `base` is the text of a JSON object, or nothing.
     pub fn apply(&self, base: Option<&[u8]>) -> Applied {
         let mut out = Vec::new();
-        let AppliedTo { exists, changed, misfits } = apply(self.as_ref(), base, &mut out);
+        let AppliedTo { exists, changed, misfits } = apply(self.as_net(), base, &mut out);
         Applied { document: exists.then(|| Bytes::from(out)), changed, misfits }
     }
 
@@ -86,33 +86,33 @@ impl NetOperation {
     ///
     /// False is the safe answer: a field with several operations that do not fold may get it undeservedly.
     pub fn is_repeatable(&self) -> bool {
-        self.as_ref().is_repeatable()
+        self.as_net().is_repeatable()
     }
 
     /// True where the operation need not be written if it leaves a document as it is: a patch without
     /// `"detect_noop":false`.
     pub fn detects_noop(&self) -> bool {
-        self.as_ref().detects_noop()
+        self.as_net().detects_noop()
     }
 
     /// Whether there is a document after the operation, given whether there was one before.
     pub fn existence_after(&self, existed: bool) -> bool {
-        self.as_ref().existence_after(existed)
+        self.as_net().existence_after(existed)
     }
 
     /// The most operations that stay side by side on any one field because they cannot fold; 0 for a put or delete.
     pub fn longest_run(&self) -> usize {
-        self.as_ref().longest_run()
+        self.as_net().longest_run()
     }
 
     /// The action word of the bulk format that writes this operation: `index`, `create`, `update` or `delete`.
     pub fn verb(&self) -> &'static str {
-        self.as_ref().verb()
+        self.as_net().verb()
     }
 
     /// Writes what follows the action line in the bulk format, without a line break: nothing for a delete.
     pub fn write_body(&self, out: &mut Vec<u8>) {
-        self.as_ref().write_body(out);
+        self.as_net().write_body(out);
     }
 
     /// Reads back what [`verb`](Self::verb) and [`write_body`](Self::write_body) wrote. Takes what [`new`](Self::new)
@@ -131,14 +131,24 @@ impl NetOperation {
         Ok(Self(out.into_boxed_slice()))
     }
 
-    pub(crate) fn as_ref(&self) -> NetRef<'_> {
+    /// Takes bytes that came from [`encode`] or [`compose`].
+    pub(crate) fn from_encoded(bytes: Vec<u8>) -> Self {
+        Self(bytes.into_boxed_slice())
+    }
+
+    /// Bytes it holds.
+    pub(crate) fn weight(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn as_net(&self) -> NetRef<'_> {
         NetRef(&self.0)
     }
 }
 
 impl PartialEq for NetOperation {
     fn eq(&self, other: &Self) -> bool {
-        meaning::means_the_same(self.as_ref(), other.as_ref())
+        meaning::means_the_same(self.as_net(), other.as_net())
     }
 }
 
@@ -353,7 +363,10 @@ fn encode_within(action: Action<'_>, scope: &Scope, out: &mut Vec<u8>) -> Result
         }
         Action::Create(document) => {
             let (document, _) = check_object(document, scope.document)?;
-            start_patch(Patch { is_always_written: false, absent: Absent::Document(document), fields: &[] }, out);
+            start_patch(
+                Patch { is_always_written: false, absent: Absent::Document(document), fields: &[] },
+                out,
+            );
         }
         Action::Update(text) => {
             if let Err(error) = body::encode_update(text, scope, out) {
@@ -446,11 +459,8 @@ fn compose_patches(first: Patch<'_>, second: Patch<'_>, longest: usize, out: &mu
     let mut fold = Fold::default();
     fold.fields(first.fields, second.fields, out);
     // Where no run was longer than one, the longest now is among those that were joined.
-    let longest_run = if longest <= 1 {
-        longest.max(fold.longest_run)
-    } else {
-        longest_run(part(out, start, out.len()))
-    };
+    let longest_run =
+        if longest <= 1 { longest.max(fold.longest_run) } else { longest_run(part(out, start, out.len())) };
     finish_patch(longest_run, out);
     Composed { misfits: fold.misfits, longest_run }
 }
@@ -475,9 +485,7 @@ pub(crate) fn apply(net: NetRef<'_>, base: Option<&[u8]>, out: &mut Vec<u8>) -> 
             (true, true)
         }
         (Parts::Delete, base) => (false, base.is_some()),
-        (Parts::Patch(patch), Some(base)) => {
-            (true, apply_fields(patch.fields, base, out, &mut misfits))
-        }
+        (Parts::Patch(patch), Some(base)) => (true, apply_fields(patch.fields, base, out, &mut misfits)),
         (Parts::Patch(patch), None) => {
             let exists = write_absent_document(patch, out);
             (exists, exists)

@@ -79,7 +79,10 @@ fn folds(one: Primitive<'_>, two: Primitive<'_>) -> bool {
     match (one.kind, two.kind) {
         (Set | Remove, _) | (_, Set | Remove) => true,
         (Min, Min) | (Max, Max) => byte(one.payload, 0) == b'"' && byte(two.payload, 0) == b'"',
-        (Keep | Create, Keep | Create) | (Inc, Inc) | (Inc | Min | Max, Create) | (Create, Inc | Min | Max) => true,
+        (Keep | Create, Keep | Create)
+        | (Inc, Inc)
+        | (Inc | Min | Max, Create)
+        | (Create, Inc | Min | Max) => true,
         (Append, Append) | (Union, Union) | (Subtract, Subtract) => true,
         (Append, Create | Keep | Inc | Min | Max) => !one.payload.is_empty(),
         _ => false,
@@ -90,7 +93,8 @@ fn payload(primitive: Primitive<'_>, level: usize) -> Result<(), String> {
     let text = primitive.payload;
     let first = byte(text, 0);
     let is_number = matches!(first, b'-' | b'0'..=b'9');
-    let is_whole = |text: &[u8]| check(text, ANY).is_ok_and(|(start, end, _)| (start, end) == (0, text.len()));
+    let is_whole =
+        |text: &[u8]| check(text, ANY).is_ok_and(|(start, end, _)| (start, end) == (0, text.len()));
     let is_sound = match primitive.kind {
         Kind::Set => is_whole(text),
         Kind::Inc => is_number && is_whole(text),
@@ -101,7 +105,11 @@ fn payload(primitive: Primitive<'_>, level: usize) -> Result<(), String> {
         Kind::Keep => {
             let creates = Fields(text).any(|field| Run(field.run).exists_after_absent(false));
             if creates || text.is_empty() {
-                return Err(broken(3, "a merge that does not create is empty or has a field that does", text));
+                return Err(broken(
+                    3,
+                    "a merge that does not create is empty or has a field that does",
+                    text,
+                ));
             }
             return fields(text, level + 1);
         }

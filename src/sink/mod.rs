@@ -6,6 +6,16 @@
 //! separate traits because a sink may store nothing that can be read (a file of bulk lines), but a sink
 //! that takes whole documents needs a base, against which the drain applies patches.
 
+mod dead_letters;
+mod lines;
+mod memory;
+mod ndjson;
+
+pub use dead_letters::{DeadLetter, DeadLetterFile, DeadLetters, MemoryDeadLetters};
+pub(crate) use lines::item_bytes;
+pub use memory::{MemorySink, Scripted};
+pub use ndjson::{NdjsonSink, NullSink};
+
 use crate::{NetOperation, Result};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};

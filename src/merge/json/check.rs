@@ -268,7 +268,11 @@ impl<'a> Checker<'a> {
     fn escape(&self, at: usize) -> Result<usize> {
         match byte(self.text, at + 1) {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 2),
-            b'u' if self.text.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => {
+            b'u' if self
+                .text
+                .get(at + 2..at + 6)
+                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) =>
+            {
                 Ok(at + 6)
             }
             _ => Err(invalid("there is no such escape", at)),
@@ -313,7 +317,10 @@ impl<'a> Checker<'a> {
     }
 
     fn unexpected(&self, at: usize, wanted: &str) -> Error {
-        match std::str::from_utf8(part(self.text, at, self.text.len())).ok().and_then(|rest| rest.chars().next()) {
+        match std::str::from_utf8(part(self.text, at, self.text.len()))
+            .ok()
+            .and_then(|rest| rest.chars().next())
+        {
             Some(found) => invalid(format!("expected {wanted}, found {found:?}"), at),
             None => invalid(format!("expected {wanted}, found the end"), at),
         }

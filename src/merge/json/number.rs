@@ -102,8 +102,7 @@ impl<'a> Number<'a> {
         if self.negative != other.negative {
             return if self.negative { Ordering::Less } else { Ordering::Greater };
         }
-        let magnitude =
-            self.compare_place(other).then_with(|| self.significant().cmp(other.significant()));
+        let magnitude = self.compare_place(other).then_with(|| self.significant().cmp(other.significant()));
         if self.negative { magnitude.reverse() } else { magnitude }
     }
 
@@ -157,14 +156,22 @@ mod tests {
         ] {
             assert_eq!(order(pair.0, pair.1), Ordering::Less, "{pair:?}");
         }
-        for pair in [("1", "1.0"), ("100", "1e2"), ("0.0010", "1E-3"), ("-0", "0.0"), ("0e9", "0"), ("12.50e+1", "125")] {
+        for pair in [
+            ("1", "1.0"),
+            ("100", "1e2"),
+            ("0.0010", "1E-3"),
+            ("-0", "0.0"),
+            ("0e9", "0"),
+            ("12.50e+1", "125"),
+        ] {
             assert_eq!(order(pair.0, pair.1), Ordering::Equal, "{pair:?}");
         }
     }
 
     #[test]
     fn an_integer_never_equals_a_number_with_a_fraction_or_an_exponent() {
-        let equals = |one: &str, other: &str| Number::new(one.as_bytes()).equals(&Number::new(other.as_bytes()));
+        let equals =
+            |one: &str, other: &str| Number::new(one.as_bytes()).equals(&Number::new(other.as_bytes()));
         assert!(!equals("1", "1.0"));
         assert!(!equals("100", "1e2"));
         assert!(equals("1.0", "1.00"));

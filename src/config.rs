@@ -1,0 +1,220 @@
+//! Settings, and how an engine is put together.
+//!
+//! # Design
+//! Settings are plain data with defaults and ranges; components (the sink, the base, the clock, where dead
+//! letters go) are passed to the builder. What does not fit together is refused when the engine is built,
+//! naming the setting and its range.
+
+use crate::{
+    Base, Drainer, Engine, Error, ErrorKind, Result, Sink, Takes,
+    clock::{Clock, SimulatedClock},
+    sink::{DeadLetterFile, DeadLetters, MemoryDeadLetters},
+};
+use std::{path::Path, sync::Arc, time::Duration};
+
+/// The least memory bound.
+pub const MEMORY_BYTES_MIN: usize = 256 * 1024;
+/// The part of the memory bound that one document may be: one in this many.
+pub const DOCUMENT_SHARE: usize = 16;
+
+/// What a submit does when the engine is at its memory bound, or a key at its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Waits for the drain, at most this long, then hands the operation back.
+    Wait(Duration),
+    /// Hands the operation back at once.
+    HandBack,
+}
+
+/// Plain settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    pub(crate) memory_bytes: usize,
+    pub(crate) max_delay: Duration,
+    pub(crate) late_request_bound: Duration,
+    pub(crate) batch_bytes: usize,
+    pub(crate) batch_operations: usize,
+    pub(crate) shards: usize,
+    pub(crate) drain_threads: usize,
+    pub(crate) keep_known: bool,
+    pub(crate) full: Full,
+    pub(crate) seed: Option<u64>,
+}
+
+/// Puts an [`Engine`] together. Start with [`Engine::builder`].
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder {
+    config: Config,
+    clock: Clock,
+    letters: Option<Arc<dyn DeadLetters>>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let config = Config {
+            memory_bytes: 256 * 1024 * 1024,
+            max_delay: Duration::from_secs(30),
+            late_request_bound: Duration::from_secs(60),
+            batch_bytes: 8 * 1024 * 1024,
+            batch_operations: 20_000,
+            shards: 64,
+            drain_threads: 1,
+            keep_known: true,
+            full: Full::Wait(Duration::from_secs(30)),
+            seed: None,
+        };
+        Self { config, clock: Clock::system(), letters: None }
+    }
+}
+
+impl Builder {
+    /// The memory bound in bytes, over entries, flights, clean documents and encode buffers. Default 256 MiB;
+    /// at least [`MEMORY_BYTES_MIN`]. One document may be a sixteenth of it.
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.config.memory_bytes = bytes;
+        self
+    }
+
+    /// How long an operation may wait for its first attempt, while the sink accepts. Default 30 s; 10 ms to a
+    /// day. Longer folds more.
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.config.max_delay = delay;
+        self
+    }
+
+    /// How long after it was sent a request may still be carried out by the sink. Default 60 s. After an unknown
+    /// outcome, newer operations on its key wait this long.
+    pub fn late_request_bound(mut self, bound: Duration) -> Self {
+        self.config.late_request_bound = bound;
+        self
+    }
+
+    /// Bytes of one batch, as uncompressed bulk NDJSON. Default 8 MiB, and never more than the sink's own limit
+    /// or an eighth of the memory bound shared by the drain threads. A batch holds at least one operation.
+    pub fn batch_bytes(mut self, bytes: usize) -> Self {
+        self.config.batch_bytes = bytes;
+        self
+    }
+
+    /// Operations of one batch. Default 20,000, and never more than the sink's own limit.
+    pub fn batch_operations(mut self, operations: usize) -> Self {
+        self.config.batch_operations = operations;
+        self
+    }
+
+    /// Locks to spread the keys over. Default 64; 1 to 4,096.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.config.shards = shards;
+        self
+    }
+
+    /// Threads that drain, each with one batch out at a time. Default 1; 1 to 256.
+    pub fn drain_threads(mut self, threads: usize) -> Self {
+        self.config.drain_threads = threads;
+        self
+    }
+
+    /// Whether documents stay known after they have settled, within a quarter of the memory bound, to answer
+    /// reads and to resolve the next update. Default true.
+    pub fn keep_known(mut self, keep: bool) -> Self {
+        self.config.keep_known = keep;
+        self
+    }
+
+    /// What a submit does at the bound. Default: waits up to 30 s. With a simulated clock nothing can be waited
+    /// for, and operations are handed back at once.
+    pub fn full(mut self, full: Full) -> Self {
+        self.config.full = full;
+        self
+    }
+
+    /// Fixes how keys spread over shards, for simulations that must replay. Default: drawn at random, so that
+    /// those who choose ids cannot choose where they collide.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = Some(seed);
+        self
+    }
+
+    /// Takes the time from a simulated clock.
+    pub fn clock(mut self, clock: &SimulatedClock) -> Self {
+        self.clock = Clock::simulated(clock);
+        self
+    }
+
+    /// Where dead letters go. Default: `dead-letters.ndjson` in the directory of [`Builder::open`]; else in
+    /// memory, up to [`MemoryDeadLetters::LETTERS_MAX`] of them.
+    pub fn dead_letters(mut self, letters: Arc<dyn DeadLetters>) -> Self {
+        self.letters = Some(letters);
+        self
+    }
+
+    /// An engine over a store of its own in a directory, which is made if it is not there. One process at a
+    /// time may write to a directory.
+    pub fn open(mut self, directory: impl AsRef<Path>) -> Result<Engine> {
+        let directory = directory.as_ref();
+        let store = Arc::new(crate::sink::MemorySink::new(Takes::Documents));
+        if self.letters.is_none() {
+            self.letters = Some(Arc::new(DeadLetterFile::open(directory.join("dead-letters.ndjson"))?));
+        }
+        let base: Arc<dyn Base> = Arc::clone(&store) as _;
+        self.build(store, Some(base))
+    }
+
+    /// An engine over a sink, with what can be read back from it. A sink that takes documents only needs a base.
+    pub fn build(self, sink: Arc<dyn Sink>, base: Option<Arc<dyn Base>>) -> Result<Engine> {
+        let threads = self.config.drain_threads;
+        let engine = self.assemble(sink, base)?;
+        engine.start(threads)?;
+        Ok(engine)
+    }
+
+    /// An engine without threads: the caller runs the drain, through the [`Drainer`]. For asynchronous clients,
+    /// and for simulations.
+    pub fn manual(self, sink: Arc<dyn Sink>, base: Option<Arc<dyn Base>>) -> Result<(Engine, Drainer)> {
+        let engine = self.assemble(sink, base)?;
+        let drainer = engine.drainer();
+        Ok((engine, drainer))
+    }
+
+    fn assemble(mut self, sink: Arc<dyn Sink>, base: Option<Arc<dyn Base>>) -> Result<Engine> {
+        self.config.check()?;
+        if sink.takes() == Takes::Documents && base.is_none() {
+            let message = "the sink takes whole documents only, and there is no base to apply patches to";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        if self.clock.is_simulated() {
+            self.config.full = Full::HandBack;
+        }
+        let letters = self.letters.unwrap_or_else(|| Arc::new(MemoryDeadLetters::new()));
+        Engine::new(self.config, crate::drain::Parts { sink, base, letters, clock: self.clock })
+    }
+}
+
+impl Config {
+    fn check(&self) -> Result<()> {
+        let range = |name: &str, value: usize, least: usize, most: usize| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            let message = format!("{name} is {value}; it must be from {least} to {most}");
+            Err(Error::new(ErrorKind::Config, message))
+        };
+        range("memory_bytes", self.memory_bytes, MEMORY_BYTES_MIN, isize::MAX as usize)?;
+        range("shards", self.shards, 1, 4_096)?;
+        range("drain_threads", self.drain_threads, 1, 256)?;
+        range("batch_bytes", self.batch_bytes, 1, usize::MAX)?;
+        range("batch_operations", self.batch_operations, 1, usize::MAX)?;
+        let day = Duration::from_secs(24 * 60 * 60);
+        if self.max_delay < Duration::from_millis(10) || self.max_delay > day {
+            let message = format!("max_delay is {:?}; it must be from 10 ms to a day", self.max_delay);
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,259 @@
+//! The drain: takes net operations out of the shards, sends them, and brings their outcomes back.
+//!
+//! # Design
+//! One cycle is *begin*, *send*, *finish*. [`Drain::begin`] asks the [`Scheduler`] what to do, takes flights
+//! from the shards, resolves them against the base where the sink wants whole documents, and makes a
+//! [`Dispatch`]: a batch and the flights behind it. Whoever has the dispatch sends the batch; [`Drain::finish`]
+//! judges each outcome ([`retry`]) and settles, puts back, parks or buries each flight. Worker threads
+//! ([`worker`]) run the cycle in a loop; in manual mode the caller runs it, which is how an asynchronous
+//! client is attached, and how the deterministic simulation steps it.
+//!
+//! # Why begin and finish are two calls
+//! So that no lock is held and nothing is decided while a batch is out, and so that many batches can be.
+//!
+//! # Invariants
+//! 1. Every flight taken ends in exactly one of: settled, put back, parked (and then in one of these again).
+//! 2. A dead letter is durable before its flight settles.
+//! 3. A flight that was sent with an unknown outcome goes out again as the same item; after it has settled,
+//!    nothing newer of its key goes out before the late-request bound is over.
+//!
+//! # Locking
+//! LOCK: the scheduler's lock is never held together with a shard's, nor across a call of the sink, the base
+//! or the dead letters.
+
+mod counters;
+mod finish;
+mod gather;
+mod resolve;
+mod retry;
+mod scheduler;
+mod worker;
+
+pub(crate) use counters::Counters;
+pub(crate) use worker::Workers;
+
+use crate::{
+    Base, Batch, Error, ErrorKind, Item, Result, Sink, Takes,
+    clock::Clock,
+    shard::{Bank, Flight},
+    sink::DeadLetters,
+    sync::{Condvar, Mutex, wait_for},
+};
+use scheduler::{Pace, Scheduler};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// How far ahead of the wall clock sequence numbers are made durable.
+pub(crate) const CEILING_AHEAD_US: u64 = 60_000_000;
+
+/// What the drain needs to know beside its parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_delay_us: u64,
+    pub(crate) late_request_bound_us: u64,
+    pub(crate) batch_bytes: usize,
+    pub(crate) batch_operations: usize,
+}
+
+/// Where drained operations go, and what is read and written on the way.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) base: Option<Arc<dyn Base>>,
+    pub(crate) letters: Arc<dyn DeadLetters>,
+    pub(crate) clock: Clock,
+}
+
+/// The drain of one engine.
+pub(crate) struct Drain {
+    bank: Arc<Bank>,
+    parts: Parts,
+    takes: Takes,
+    settings: Settings,
+    scheduler: Mutex<Scheduler>,
+    wake: Condvar,
+    settled: Mutex<u64>,
+    settlement: Condvar,
+    extending: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+/// A flight and what has been done about it so far.
+#[derive(Debug)]
+pub(crate) struct Flying {
+    flight: Flight,
+    /// Whether the document existed, if the base was read.
+    existed: Option<bool>,
+    /// Bytes of its item as bulk NDJSON.
+    bytes: usize,
+    /// Field operations that met a type that does not fit, when it was resolved.
+    misfits: u64,
+    /// An earlier outcome is unknown, and the request may still be carried out until this time.
+    uncertain_until_us: Option<u64>,
+    /// It was rejected with this reason, and its dead letter is not written yet.
+    letter: Option<String>,
+}
+
+/// A batch that is out, with the flights behind it. Must be given to [`Drain::finish`].
+#[must_use = "a dispatch that is dropped leaves its flights out for ever"]
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) batch: Batch,
+    flying: Vec<Flying>,
+}
+
+/// What [`Drain::begin`] found to do.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// Send this.
+    Dispatch(Dispatch),
+    /// Nothing to do before this monotonic time, unless woken.
+    Wait { until_us: u64 },
+}
+
+impl Drain {
+    pub(crate) fn new(bank: Arc<Bank>, parts: Parts, settings: Settings) -> Self {
+        let takes = parts.sink.takes();
+        let limits = parts.sink.limits();
+        let settings = Settings {
+            batch_bytes: settings.batch_bytes.min(limits.batch_bytes).max(1),
+            batch_operations: settings.batch_operations.min(limits.batch_operations).max(1),
+            ..settings
+        };
+        let pace = Pace {
+            max_delay_us: settings.max_delay_us,
+            batch_bytes: settings.batch_bytes,
+            batch_operations: settings.batch_operations,
+        };
+        let scheduler = Mutex::new(Scheduler::new(pace, bank.shard_count()));
+        Self {
+            bank,
+            parts,
+            takes,
+            settings,
+            scheduler,
+            wake: Condvar::new(),
+            settled: Mutex::new(0),
+            settlement: Condvar::new(),
+            extending: AtomicBool::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The sink, for whoever sends a dispatch.
+    pub(crate) fn sink(&self) -> &Arc<dyn Sink> {
+        &self.parts.sink
+    }
+
+    /// Makes a waiting worker look again.
+    pub(crate) fn signal(&self) {
+        self.scheduler.lock().signalled = true;
+        self.wake.notify_all();
+    }
+
+    /// Wakes everybody who waits for anything, to find the engine latched or closed.
+    pub(crate) fn signal_all(&self) {
+        self.scheduler.lock().signalled = true;
+        self.wake.notify_all();
+        *self.settled.lock() += 1;
+        self.settlement.notify_all();
+        self.bank.memory.wake_waiters();
+    }
+
+    /// Has everything accepted so far taken without waiting for its time. Returns how far, per shard.
+    pub(crate) fn start_flush(&self) -> Vec<u64> {
+        let count = self.bank.shard_count();
+        let targets: Vec<u64> = (0..count).map(|n| self.bank.with(n, |shard| shard.last_seq())).collect();
+        let mut scheduler = self.scheduler.lock();
+        for (shard, target) in targets.iter().enumerate() {
+            scheduler.flush(shard, *target);
+        }
+        drop(scheduler);
+        self.signal();
+        targets
+    }
+
+    /// True when everything up to `targets` has settled.
+    pub(crate) fn is_flushed(&self, targets: &[u64]) -> bool {
+        let settled = |(n, target): (usize, &u64)| {
+            self.bank
+                .with(n, |shard| Some(shard.first_unsettled()))
+                .flatten()
+                .is_none_or(|first| first > *target)
+        };
+        targets.iter().enumerate().all(settled)
+    }
+
+    /// Waits until everything up to `targets` has settled.
+    pub(crate) fn wait_flushed(&self, targets: &[u64], timeout: Duration) -> Result<()> {
+        let end_us = self.parts.clock.now_us().saturating_add(crate::clock::micros(timeout));
+        loop {
+            let seen = *self.settled.lock();
+            if self.is_flushed(targets) {
+                return Ok(());
+            }
+            self.bank.latch.check()?;
+            let left = end_us.saturating_sub(self.parts.clock.now_us());
+            if left == 0 {
+                return Err(self.not_flushed(timeout));
+            }
+            let mut settled = self.settled.lock();
+            if *settled == seen {
+                wait_for(&self.settlement, &mut settled, Duration::from_micros(left));
+            }
+        }
+    }
+
+    /// The error of a flush that did not come to its end.
+    pub(crate) fn not_flushed(&self, timeout: Duration) -> Error {
+        let count = self.bank.shard_count();
+        let left: usize = (0..count).map(|n| self.bank.with(n, |shard| shard.unsettled_keys())).sum();
+        let why =
+            self.counters.last_failure().map_or_else(String::new, |why| format!("; last failure: {why}"));
+        Error::new(ErrorKind::Timeout, format!("{left} documents had not settled after {timeout:?}{why}"))
+    }
+
+    /// Keeps the ceiling of sequence numbers ahead of the clock, on durable record. Cheap where it is.
+    pub(crate) fn keep_ceiling_ahead(&self) -> Result<()> {
+        let wall_us = self.parts.clock.wall_us();
+        if self.bank.ceiling() >= wall_us.saturating_add(CEILING_AHEAD_US / 2) {
+            return Ok(());
+        }
+        self.raise_ceiling(wall_us.saturating_add(CEILING_AHEAD_US))
+    }
+
+    /// Makes durable that sequence numbers below `ceiling` may be in use, then lets them be used.
+    pub(crate) fn raise_ceiling(&self, ceiling: u64) -> Result<()> {
+        if self.extending.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let reserved = self.parts.sink.reserve_seq(ceiling);
+        if reserved.is_ok() {
+            self.bank.raise_ceiling(ceiling);
+        }
+        self.extending.store(false, Ordering::Release);
+        reserved
+    }
+
+    fn settled_some(&self) {
+        *self.settled.lock() += 1;
+        self.settlement.notify_all();
+        self.bank.memory.wake_waiters();
+    }
+}
+
+impl std::fmt::Debug for Drain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Drain").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Groups by index, by id within an index.
+fn sort(flying: &mut [(Flying, Item)]) {
+    flying.sort_unstable_by(|(_, a), (_, b)| (&a.index, &a.id).cmp(&(&b.index, &b.id)));
+}

@@ -1,0 +1,65 @@
+//! From a net operation and what lies below it to a whole document: what sinks of documents are sent.
+//!
+//! # Design
+//! A pure function. Where it shows that there is nothing to send (an update that changes nothing, or that
+//! misses; a delete of nothing) the flight settles at once. An `index` always goes out, as servers always
+//! write it, and so does an update that was told not to detect noops.
+
+use crate::{
+    ItemAction, Shape,
+    merge::{NetRef, apply},
+    shard::Known,
+};
+use bytes::Bytes;
+
+/// What a flight comes to, given what lies below it.
+#[derive(Debug)]
+pub(crate) enum Resolved {
+    /// This goes to the sink.
+    Send { action: ItemAction, routing: Option<Box<str>>, existed: Option<bool>, misfits: u64 },
+    /// Nothing needs to be sent.
+    Settled { existed: bool, noop: bool, misfits: u64 },
+}
+
+/// True where [`resolve`] cannot do without knowing what lies below.
+pub(crate) fn needs_the_document(net: NetRef<'_>) -> bool {
+    net.shape() == Shape::Patch
+}
+
+/// Applies a net operation. `below` may be unknown only where [`needs_the_document`] says so.
+pub(crate) fn resolve(net: NetRef<'_>, routing: Option<&str>, below: &Known) -> Resolved {
+    let (existed, source) = match below {
+        Known::Unknown => (None, None),
+        Known::Absent => (Some(false), None),
+        Known::Document { source, .. } => (Some(true), Some(source)),
+    };
+    let own = || routing.map(Into::into);
+    match net.shape() {
+        Shape::Put => {
+            let document = Bytes::copy_from_slice(net.document().unwrap_or_default());
+            Resolved::Send { action: ItemAction::Put(document), routing: own(), existed, misfits: 0 }
+        }
+        Shape::Delete if existed == Some(false) => {
+            Resolved::Settled { existed: false, noop: false, misfits: 0 }
+        }
+        Shape::Delete => Resolved::Send { action: ItemAction::Delete, routing: own(), existed, misfits: 0 },
+        Shape::Patch => {
+            let mut document = Vec::new();
+            let applied = apply(net, source.map(Bytes::as_ref), &mut document);
+            let (existed, misfits) = (source.is_some(), applied.misfits);
+            if !applied.exists {
+                return Resolved::Settled { existed, noop: false, misfits };
+            }
+            if existed && !applied.changed && net.detects_noop() {
+                return Resolved::Settled { existed, noop: true, misfits };
+            }
+            // An update keeps the routing its document was stored with, unless it brings its own.
+            let stored = match below {
+                Known::Document { routing, .. } => routing.clone(),
+                _ => None,
+            };
+            let action = ItemAction::Put(document.into());
+            Resolved::Send { action, routing: own().or(stored), existed: Some(existed), misfits }
+        }
+    }
+}

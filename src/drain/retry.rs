@@ -1,0 +1,152 @@
+//! What an outcome means for its flight, and how long to wait before trying again: pure functions.
+//!
+//! # Design
+//! [`judge`] maps a sink's answer, and what is known of the flight's past, to its [`Fate`]. The past matters
+//! once an earlier outcome was unknown: then the flight may have been carried out already, or may yet be. It
+//! must go out again exactly as it was, even if this attempt is known to have failed; and most of what a
+//! repeat says about the document before it is not to be trusted, as the first attempt may have made it so.
+//!
+//! Backoff doubles from [`BACKOFF_FIRST_US`] to [`BACKOFF_MAX_US`], with half of it as jitter, so that what
+//! failed together does not come back together.
+
+use crate::{Outcome, Shape};
+use std::time::Duration;
+
+/// The first wait after a failure.
+pub(crate) const BACKOFF_FIRST_US: u64 = 50_000;
+/// The longest wait after repeated failures.
+pub(crate) const BACKOFF_MAX_US: u64 = 30_000_000;
+
+const _: () = assert!(BACKOFF_FIRST_US > 1 && BACKOFF_FIRST_US < BACKOFF_MAX_US);
+
+/// What `judge` needs to know of a flight.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Past {
+    /// The shape of its net operation.
+    pub(crate) shape: Shape,
+    /// A patch that stores a document where there is none.
+    pub(crate) creates: bool,
+    /// Whether the document existed, where the drain read the base before the first send.
+    pub(crate) existed: Option<bool>,
+    /// An earlier send of this flight ended with an unknown outcome.
+    pub(crate) uncertain: bool,
+}
+
+/// What happens to a flight next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is done.
+    Settled { existed: Option<bool>, noop: bool },
+    /// It will never be done.
+    Dead(String),
+    /// It was not carried out: back under what has arrived since, not before `after`.
+    PutBack { reason: String, after: Option<Duration> },
+    /// It may have been carried out: the same again.
+    Repeat { reason: String, uncertain: bool },
+}
+
+/// What becomes of a flight after this answer.
+pub(crate) fn judge(outcome: Outcome, past: Past) -> Fate {
+    match outcome {
+        Outcome::Rejected(reason) => Fate::Dead(reason),
+        Outcome::Unknown(reason) => Fate::Repeat { reason, uncertain: true },
+        Outcome::Again { reason, .. } if past.uncertain => Fate::Repeat { reason, uncertain: false },
+        Outcome::Again { reason, after } => Fate::PutBack { reason, after },
+        Outcome::Stale if past.uncertain => Fate::Settled { existed: past.existed, noop: false },
+        Outcome::Stale => {
+            Fate::Dead("stale on its first send: the sink holds something newer for this key".into())
+        }
+        done if past.uncertain => Fate::Settled { existed: told_by_a_repeat(&done, past), noop: false },
+        done => Fate::Settled { existed: told(&done).or(past.existed), noop: done == Outcome::Noop },
+    }
+}
+
+/// Whether the document existed, as an answer to a first send tells it.
+fn told(outcome: &Outcome) -> Option<bool> {
+    match outcome {
+        Outcome::Created | Outcome::NotFound => Some(false),
+        Outcome::Updated | Outcome::Noop | Outcome::Deleted | Outcome::Conflict => Some(true),
+        _ => None,
+    }
+}
+
+/// The same for a repeat, which may have met its own earlier effect: only what that effect cannot have caused.
+fn told_by_a_repeat(outcome: &Outcome, past: Past) -> Option<bool> {
+    match (outcome, past.shape) {
+        // Had the first attempt stored a document, this one could not have created it.
+        (Outcome::Created, _) => Some(false),
+        // Had the first attempt deleted it, there would be nothing left to delete.
+        (Outcome::Deleted, _) => Some(true),
+        // A patch neither deletes a document nor, without one of its own, creates one.
+        (Outcome::NotFound, Shape::Patch) => Some(false),
+        (Outcome::Updated | Outcome::Noop, Shape::Patch) if !past.creates => Some(true),
+        _ => past.existed,
+    }
+}
+
+/// How long to wait after the `attempt`-th failure in a row (from 0), in microseconds. `salt` spreads those
+/// that failed together.
+pub(crate) fn backoff_us(attempt: u32, salt: u64) -> u64 {
+    let doubled = BACKOFF_FIRST_US.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX_US);
+    let half = doubled / 2;
+    half + salt.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) % half
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAST: Past = Past { shape: Shape::Put, creates: false, existed: None, uncertain: false };
+
+    #[test]
+    fn backoff_doubles_to_its_maximum_with_half_as_jitter() {
+        for salt in 0..1_000 {
+            for attempt in 0..100 {
+                let whole = BACKOFF_FIRST_US.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX_US);
+                let wait = backoff_us(attempt, salt);
+                assert!(wait >= whole / 2 && wait < whole, "attempt {attempt}: {wait} of {whole}");
+            }
+        }
+        assert_ne!(backoff_us(3, 1), backoff_us(3, 2));
+    }
+
+    #[test]
+    fn only_an_operation_known_not_to_have_been_applied_is_put_back() {
+        let again = || Outcome::Again { reason: "429".into(), after: None };
+        assert!(matches!(judge(again(), PAST), Fate::PutBack { .. }));
+        let uncertain = Past { uncertain: true, ..PAST };
+        assert!(matches!(judge(again(), uncertain), Fate::Repeat { uncertain: false, .. }));
+        assert!(matches!(
+            judge(Outcome::Unknown("reset".into()), PAST),
+            Fate::Repeat { uncertain: true, .. }
+        ));
+    }
+
+    #[test]
+    fn a_first_send_that_is_stale_is_never_taken_for_done() {
+        assert!(matches!(judge(Outcome::Stale, PAST), Fate::Dead(_)));
+        let uncertain = Past { uncertain: true, ..PAST };
+        assert!(matches!(judge(Outcome::Stale, uncertain), Fate::Settled { .. }));
+    }
+
+    #[test]
+    fn a_repeat_is_believed_only_where_its_first_attempt_cannot_have_caused_the_answer() {
+        let uncertain = Past { uncertain: true, ..PAST };
+        let existed = |outcome, past| match judge(outcome, past) {
+            Fate::Settled { existed, noop } => {
+                assert!(!noop);
+                existed
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(existed(Outcome::Updated, uncertain), None);
+        assert_eq!(existed(Outcome::Created, uncertain), Some(false));
+        let delete = Past { shape: Shape::Delete, ..uncertain };
+        assert_eq!(existed(Outcome::NotFound, delete), None);
+        assert_eq!(existed(Outcome::Deleted, delete), Some(true));
+        let patch = Past { shape: Shape::Patch, ..uncertain };
+        assert_eq!(existed(Outcome::NotFound, patch), Some(false));
+        assert_eq!(existed(Outcome::Noop, patch), Some(true));
+        assert_eq!(existed(Outcome::Noop, Past { creates: true, ..patch }), None);
+    }
+}

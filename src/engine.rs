@@ -1,0 +1,255 @@
+//! The engine: one handle to submit, read, flush and close.
+//!
+//! # Design
+//! An [`Engine`] is a cheap clone of a shared core: the shards, the drain and its threads, the base. It adds
+//! what needs more than one of them: validation before and waiting around a submit ([`submit`]), reads
+//! ([`scan`], `view.rs`), the life cycle here.
+//!
+//! # Invariants
+//! 1. Once closing has begun, no operation is accepted: the shards are sealed under their locks.
+//! 2. An engine that latched takes no more writes, sends nothing, and tells everybody who waits.
+//! 3. When the last handle is dropped, what is left unsettled is in the dead letters.
+
+mod manual;
+mod scan;
+mod statistics;
+mod submit;
+
+pub use manual::{Drainer, Flights, Next};
+pub use scan::{Scan, ScanToken};
+pub use submit::{BatchError, SubmitError};
+
+use crate::{
+    Base, Builder, Document, Error, ErrorKind, Result,
+    clock::Clock,
+    config::{Config, DOCUMENT_SHARE, Full},
+    drain::{CEILING_AHEAD_US, Drain, Parts, Settings, Workers},
+    shard::{Bank, Shard, Verdict},
+    sink::{DeadLetter, DeadLetters},
+    sync::Mutex,
+    view,
+};
+use std::{
+    hash::{BuildHasher, Hasher},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// How long the last handle's drop waits for the drain.
+const DROP_WAIT: Duration = Duration::from_secs(10);
+
+/// A write-coalescing engine. Clones are handles to the same engine.
+///
+/// Operations on one key take effect in the order they were accepted; reads see them at once; the sink gets one
+/// operation per key and drain. Nothing accepted is lost while the process lives: an operation ends settled or
+/// in a dead letter. Without a journal, what has not settled is lost when the process ends.
+///
+/// Dropping the last handle closes the engine with a wait of ten seconds; what has not settled by then goes to
+/// the dead letters.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    full: Full,
+    _owner: Arc<Owner>,
+}
+
+struct Shared {
+    bank: Arc<Bank>,
+    drain: Arc<Drain>,
+    workers: Workers,
+    base: Option<Arc<dyn Base>>,
+    letters: Arc<dyn DeadLetters>,
+    clock: Clock,
+    document_bytes_max: usize,
+    pressure_told: AtomicBool,
+    /// Held while closing, so that two closers do not stop the threads twice.
+    closing: Mutex<()>,
+    closed: AtomicBool,
+}
+
+/// Ends the engine when the last handle goes.
+struct Owner(Arc<Shared>);
+
+impl Engine {
+    /// An engine with default settings over a store of its own in a directory: see [`Builder::open`].
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::builder().open(directory)
+    }
+
+    /// Settings and components for an engine.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(config: Config, parts: Parts) -> Result<Self> {
+        let floor = parts.sink.seq_floor();
+        let known_bytes = if config.keep_known { config.memory_bytes / 4 } else { 0 };
+        let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let seed = config.seed.unwrap_or_else(random);
+        let bank = Arc::new(Bank::new(config.shards, config.memory_bytes, known_bytes, seed, floor));
+        let settings = Settings {
+            max_delay_us: crate::clock::micros(config.max_delay),
+            late_request_bound_us: crate::clock::micros(config.late_request_bound),
+            batch_bytes: config.batch_bytes.min(bank.memory.buffer_bytes() / config.drain_threads),
+            batch_operations: config.batch_operations,
+        };
+        let (base, letters, clock) = (parts.base.clone(), Arc::clone(&parts.letters), parts.clock.clone());
+        let drain = Arc::new(Drain::new(Arc::clone(&bank), parts, settings));
+        drain.raise_ceiling(clock.wall_us().max(floor).saturating_add(CEILING_AHEAD_US))?;
+        let shared = Arc::new(Shared {
+            bank,
+            drain,
+            workers: Workers::default(),
+            base,
+            letters,
+            clock,
+            document_bytes_max: config.memory_bytes / DOCUMENT_SHARE,
+            pressure_told: AtomicBool::new(false),
+            closing: Mutex::new(()),
+            closed: AtomicBool::new(false),
+        });
+        Ok(Self { full: config.full, _owner: Arc::new(Owner(Arc::clone(&shared))), shared })
+    }
+
+    pub(crate) fn start(&self, threads: usize) -> Result<()> {
+        self.shared.workers.start(&self.shared.drain, threads)
+    }
+
+    pub(crate) fn drainer(&self) -> Drainer {
+        Drainer::new(Arc::clone(&self.shared.drain), self.shared.clock.clone())
+    }
+
+    /// The same engine, with another answer to being full.
+    #[must_use]
+    pub fn with_full(&self, full: Full) -> Self {
+        let full = if self.shared.clock.is_simulated() { Full::HandBack } else { full };
+        Self { full, ..self.clone() }
+    }
+
+    /// The document of a key, as if every accepted operation had been applied to it. Costs a lock and a copy
+    /// while the key waits in memory, a read of the base otherwise; fails with [`ErrorKind::NoBase`] where the
+    /// document is not known here and the sink cannot be read.
+    pub fn get(&self, index: &str, id: &str) -> Result<Option<Document>> {
+        let mut found = view::read(&self.shared.bank, self.shared.base.as_deref(), &[(index, id)]);
+        found.pop().unwrap_or(Ok(None))
+    }
+
+    /// The documents of several keys, in the order asked. The base is read once for all that need it.
+    pub fn get_many(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<Document>>> {
+        view::read(&self.shared.bank, self.shared.base.as_deref(), keys)
+    }
+
+    /// Waits until everything accepted before the call has settled: in the sink, or in the dead letters. Fails
+    /// with [`ErrorKind::Timeout`] naming how much is left, and why as far as is known.
+    pub fn flush(&self, timeout: Duration) -> Result<()> {
+        self.shared.flush(timeout)
+    }
+
+    /// The watermark: every operation with a sequence number at or below it has settled, and no operation will
+    /// get such a number any more. Locks every shard in turn.
+    pub fn watermark(&self) -> u64 {
+        self.shared.bank.watermark(self.shared.clock.wall_us())
+    }
+
+    /// Takes no more writes, drains what waits, stops the threads and closes the sink. An error says what could
+    /// not be drained in time: the engine goes on draining, and closing can be tried again. Closing a closed
+    /// engine does nothing. Reads still work afterwards.
+    pub fn close(&self, timeout: Duration) -> Result<()> {
+        self.shared.close(timeout)
+    }
+
+    /// An error with the reason if the engine stopped after a failure.
+    pub fn health(&self) -> Result<()> {
+        self.shared.bank.latch.check()
+    }
+
+    /// Checks every invariant of the shards and the accounts, by number. For tests and diagnosis: walks over
+    /// everything that is held.
+    pub fn validate(&self) -> Result<(), String> {
+        self.shared.bank.validate()
+    }
+}
+
+impl Shared {
+    fn flush(&self, timeout: Duration) -> Result<()> {
+        let targets = self.drain.start_flush();
+        if self.clock.is_simulated() {
+            self.bank.latch.check()?;
+            let flushed = self.drain.is_flushed(&targets);
+            return if flushed { Ok(()) } else { Err(self.drain.not_flushed(Duration::ZERO)) };
+        }
+        self.drain.wait_flushed(&targets, timeout)
+    }
+
+    fn close(&self, timeout: Duration) -> Result<()> {
+        self.seal();
+        let _closing = self.closing.lock();
+        if self.is_closed() {
+            return Ok(());
+        }
+        self.flush(timeout)?;
+        self.workers.stop(&self.drain);
+        self.drain.sink().close()?;
+        self.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn seal(&self) {
+        for shard in 0..self.bank.shard_count() {
+            self.bank.with(shard, Shard::seal);
+        }
+        self.bank.memory.wake_waiters();
+    }
+
+    /// Everything unsettled goes to the dead letters: there will be no engine to send it.
+    fn abandon(&self) {
+        for shard in 0..self.bank.shard_count() {
+            for left in self.bank.with(shard, Shard::abandon) {
+                let letter = DeadLetter {
+                    index: &self.bank.indices.name(left.index),
+                    id: &left.id,
+                    routing: left.routing.as_deref(),
+                    operation: &left.net,
+                    reason: "the engine was dropped before the sink took it",
+                    time_us: self.clock.wall_us(),
+                    first_seq: left.first_seq,
+                    last_seq: left.last_seq,
+                    operations: left.operations,
+                };
+                // Nobody is left to be told if even this fails.
+                let _ = self.letters.record(&letter);
+                for tracker in left.trackers {
+                    tracker.tell(Verdict::Rejected);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if self.0.close(DROP_WAIT).is_err() {
+            self.0.workers.stop(&self.0.drain);
+            self.0.abandon();
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("stats", &self.stats()).finish()
+    }
+}
+
+/// An error for what cannot be done any more.
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the engine is closed")
+}

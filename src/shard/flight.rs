@@ -1,0 +1,433 @@
+//! What leaves a shard and how it comes back: take, settle, put back, and letting clean documents go.
+//!
+//! # Design
+//! [`Shard::take`] turns pending entries into flights: the entry's net operation becomes shared between the
+//! shard, which still answers reads with it, and the drain. A flight ends in one of two ways. *Settled*
+//! ([`Shard::settle`]): its outcome is known and it is forgotten, by seq, never by key. *Put back*
+//! ([`Shard::put_back`]): it is known not to have been carried out, and is composed under what has
+//! arrived since, so that a retry goes on coalescing. While an outcome is unknown the flight simply stays.
+//!
+//! # Invariants
+//! 1. At most one flight per key; nothing of a key is taken while its flight is out or its hold lasts.
+//! 2. A flight's bounds (its net operation, first and last seq) never change while it is out.
+
+use super::{
+    Shard,
+    slab::{Order, SlotId},
+    slot::{Aloft, Entry, Known, Slot},
+    tally::{Existence, Tracker, Verdict},
+};
+use crate::{
+    document::IndexId,
+    merge::{NetOperation, NetRef, compose},
+};
+use std::sync::Arc;
+
+/// What to take, in the order of precedence of the drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// What arrived at or before this monotonic time, and what has something queueing behind it.
+    Due { arrived_us: u64 },
+    /// Least recently written entries of about this many bytes.
+    Pressure { bytes: usize },
+    /// Everything with a first seq at or below this.
+    UpTo { seq: u64 },
+}
+
+/// How much the batch being made can still take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) bytes: usize,
+    pub(crate) operations: usize,
+}
+
+/// One key's operation, on its way to the sink.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) shard: u32,
+    slot: SlotId,
+    pub(crate) index: IndexId,
+    pub(crate) id: Box<str>,
+    pub(crate) routing: Option<Box<str>>,
+    pub(crate) net: Arc<NetOperation>,
+    /// What the shard knew of the document below.
+    pub(crate) known: Known,
+    pub(crate) first_seq: u64,
+    pub(crate) last_seq: u64,
+    pub(crate) arrived_us: u64,
+    /// How often these operations were sent and put back before.
+    pub(crate) attempts: u32,
+    pub(crate) operations: u64,
+    /// Statuses or counts depend on whether the document existed.
+    pub(crate) needs_the_bit: bool,
+}
+
+/// How a flight ended.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) verdict: Verdict,
+    /// What is known of the document now; `None` leaves what was known before.
+    pub(crate) known: Option<Known>,
+    /// Nothing newer of this key goes out before.
+    pub(crate) hold_until_us: u64,
+    /// It was sent, as this many bytes of bulk NDJSON; `None` where it settled without.
+    pub(crate) sent_bytes: Option<u64>,
+    /// Field operations that met a type that does not fit.
+    pub(crate) misfits: u64,
+}
+
+/// What comes out of a shard when a flight has settled: to be told and dropped outside the lock.
+#[derive(Debug)]
+pub(crate) struct Landed {
+    pub(crate) trackers: Vec<Tracker>,
+    pub(crate) garbage: Garbage,
+}
+
+/// Values that left a shard and must be dropped outside its lock.
+#[derive(Debug, Default)]
+pub(crate) struct Garbage {
+    _slots: Vec<Slot>,
+    _known: [Option<Known>; 2],
+    _net: Option<Arc<NetOperation>>,
+}
+
+impl Shard {
+    /// Takes what `demand` asks for into `flights`, as far as there is room. Returns whether it stopped for
+    /// lack of room. Costs a step per entry taken, and one per entry in the way that may not leave.
+    pub(crate) fn take(
+        &mut self,
+        demand: Demand,
+        now_us: u64,
+        room: &mut Room,
+        flights: &mut Vec<Flight>,
+    ) -> bool {
+        if matches!(demand, Demand::Due { .. }) {
+            self.take_urgent(now_us, room, flights);
+        }
+        let order = if matches!(demand, Demand::Pressure { .. }) { Order::Written } else { Order::Age };
+        let mut wanted = if let Demand::Pressure { bytes } = demand { bytes } else { usize::MAX };
+        let mut at = self.slab.first(order);
+        while let Some(id) = at {
+            at = self.slab.next(order, id);
+            let Some(slot) = self.slab.get(id) else { continue };
+            let Some(entry) = &slot.pending else { continue };
+            match demand {
+                Demand::Due { arrived_us } if entry.arrived_us > arrived_us => return false,
+                Demand::UpTo { seq } if entry.first_seq > seq => return false,
+                _ if wanted == 0 => return false,
+                _ => {}
+            }
+            if !slot.may_leave(now_us) {
+                continue;
+            }
+            if !room.admits(slot) {
+                return true;
+            }
+            wanted = wanted.saturating_sub(slot.weight());
+            self.launch(id, flights);
+        }
+        false
+    }
+
+    fn take_urgent(&mut self, now_us: u64, room: &mut Room, flights: &mut Vec<Flight>) {
+        for _ in 0..self.urgent.len() {
+            let Some(id) = self.urgent.pop_front() else { return };
+            let Some(slot) = self.slab.get_mut(id) else { continue };
+            if slot.may_leave(now_us) && room.admits(slot) {
+                slot.urgent = false;
+                self.launch(id, flights);
+            } else if slot.pending.is_some() {
+                self.urgent.push_back(id);
+            } else {
+                slot.urgent = false;
+            }
+        }
+    }
+
+    /// The pending entry of a slot becomes its flight.
+    fn launch(&mut self, id: SlotId, flights: &mut Vec<Flight>) {
+        self.slab.unlink(Order::Age, id);
+        self.slab.unlink(Order::Written, id);
+        let shard = self.number;
+        let flight = self.change(id, |slot| {
+            let entry = slot.pending.take()?;
+            let net = Arc::new(NetOperation::from_encoded(entry.net));
+            let flight = Flight {
+                shard,
+                slot: id,
+                index: slot.index,
+                id: slot.id.clone(),
+                routing: entry.routing.clone(),
+                net: Arc::clone(&net),
+                known: slot.known.clone(),
+                first_seq: entry.first_seq,
+                last_seq: entry.last_seq,
+                arrived_us: entry.arrived_us,
+                attempts: entry.attempts,
+                operations: entry.tally.operations,
+                needs_the_bit: entry.tally.needs_the_bit(!entry.trackers.is_empty()),
+            };
+            slot.flight = Some(Box::new(Aloft {
+                net,
+                routing: entry.routing,
+                first_seq: entry.first_seq,
+                last_seq: entry.last_seq,
+                arrived_us: entry.arrived_us,
+                attempts: entry.attempts,
+                tally: entry.tally,
+                trackers: entry.trackers,
+            }));
+            Some(flight)
+        });
+        let Some(flight) = flight else { return };
+        self.flights.insert((flight.first_seq, id));
+        self.promote(id);
+        flights.push(flight);
+    }
+
+    /// The first queued entry of a slot without a pending one becomes its pending entry.
+    fn promote(&mut self, id: SlotId) {
+        let promoted = self.change(id, |slot| {
+            if slot.pending.is_none() {
+                slot.pending = slot.later.pop_front();
+                return slot.pending.is_some();
+            }
+            false
+        });
+        if promoted {
+            self.link_pending(id);
+            self.make_urgent(id);
+        }
+    }
+
+    /// The flight's outcome is known: it is forgotten. `None` if this flight is not out (any more), which is
+    /// a bug of the caller.
+    pub(crate) fn settle(&mut self, flight: &Flight, settlement: Settlement, now_us: u64) -> Option<Landed> {
+        let id = flight.slot;
+        let aloft = self.lower(flight)?;
+        let counted = aloft.tally.count(settlement.verdict);
+        let index = flight.index;
+        let dropped = self.change(id, |slot| {
+            slot.hold_until_us = slot.hold_until_us.max(settlement.hold_until_us);
+            settlement.known.map(|known| std::mem::replace(&mut slot.known, known))
+        });
+        let counts = self.counts_mut(index);
+        if settlement.verdict == Verdict::Rejected {
+            counts.dead += counted.operations;
+        } else {
+            counts.settled += counted.operations;
+        }
+        if let Some(bytes) = settlement.sent_bytes {
+            counts.out += 1;
+            counts.bytes_out += bytes;
+        }
+        counts.misfits += settlement.misfits;
+        counts.noops += counted.noops;
+        counts.not_found += counted.not_found;
+        counts.conflicts += counted.conflicts;
+        let mut slots = Vec::new();
+        self.rest(id, now_us, &mut slots);
+        let forgotten = self.forget(id, now_us, &mut slots);
+        let garbage = Garbage { _slots: slots, _known: [dropped, forgotten], _net: Some(aloft.net) };
+        Some(Landed { trackers: aloft.trackers, garbage })
+    }
+
+    /// The flight is known not to have been carried out: it goes back under what has arrived since.
+    /// `None` if this flight is not out (any more), which is a bug of the caller.
+    pub(crate) fn put_back(&mut self, flight: &Flight, sent: bool, hold_until_us: u64) -> Option<Garbage> {
+        let id = flight.slot;
+        let aloft = self.lower(flight)?;
+        let net = Arc::clone(&aloft.net);
+        let mut lower = Entry {
+            net: aloft.net.as_net().as_bytes().to_vec(),
+            routing: aloft.routing,
+            first_seq: aloft.first_seq,
+            last_seq: aloft.last_seq,
+            arrived_us: aloft.arrived_us,
+            attempts: aloft.attempts + u32::from(sent),
+            tally: aloft.tally,
+            trackers: aloft.trackers,
+        };
+        self.counts_mut(flight.index).put_back += u64::from(sent);
+        self.slab.unlink(Order::Age, id);
+        self.slab.unlink(Order::Written, id);
+        let upper = self.change(id, |slot| {
+            slot.hold_until_us = slot.hold_until_us.max(hold_until_us);
+            slot.pending.take()
+        });
+        let queued = upper.and_then(|upper| self.stack(flight.index, &mut lower, upper));
+        self.change(id, |slot| {
+            slot.pending = Some(lower);
+            if let Some(upper) = queued {
+                slot.later.push_front(upper);
+            }
+        });
+        self.slab.unlink(Order::Clean, id);
+        self.link_old(id);
+        if self.slab.get(id).is_some_and(|slot| !slot.later.is_empty()) {
+            self.make_urgent(id);
+        }
+        self.trim_scratch();
+        Some(Garbage { _net: Some(net), ..Garbage::default() })
+    }
+
+    /// Composes `upper` onto `lower`, or gives it back where the two may not or cannot fold.
+    fn stack(&mut self, index: IndexId, lower: &mut Entry, upper: Entry) -> Option<Entry> {
+        if lower.routing != upper.routing {
+            return Some(upper);
+        }
+        let (below, above) = (NetRef::from_bytes(&lower.net), NetRef::from_bytes(&upper.net));
+        let existence = Existence::after(below);
+        let composed = compose(below, above, &mut self.scratch);
+        if composed.longest_run > super::RUN_MAX.max(above.longest_run()) {
+            return Some(upper);
+        }
+        self.misfits(index, composed.misfits);
+        lower.net.clear();
+        lower.net.extend_from_slice(&self.scratch);
+        lower.last_seq = upper.last_seq;
+        lower.tally.append(&upper.tally, existence);
+        lower.trackers.extend(
+            upper.trackers.into_iter().map(|t| Tracker { pair: t.pair.through(existence), ticket: t.ticket }),
+        );
+        self.counts_mut(index).folded += 1;
+        None
+    }
+
+    /// Takes the flight off its slot, if it is the one that is out.
+    fn lower(&mut self, flight: &Flight) -> Option<Box<Aloft>> {
+        let aloft = self.slab.get(flight.slot)?.flight.as_ref()?;
+        if aloft.last_seq != flight.last_seq {
+            return None;
+        }
+        self.flights.remove(&(flight.first_seq, flight.slot));
+        self.change(flight.slot, |slot| slot.flight.take())
+    }
+
+    /// A slot whose flight has gone: it waits on with its next entry, stays as a clean document, or goes.
+    fn rest(&mut self, id: SlotId, now_us: u64, slots: &mut Vec<Slot>) {
+        self.promote(id);
+        let Some(slot) = self.slab.get(id) else { return };
+        if !slot.is_clean() {
+            return;
+        }
+        if matches!(slot.known, Known::Unknown) && slot.hold_until_us <= now_us {
+            slots.extend(self.free(id));
+        } else {
+            self.slab.push_back(Order::Clean, id);
+        }
+    }
+
+    /// Links a slot whose pending entry is older than most: found from the old end.
+    fn link_old(&mut self, id: SlotId) {
+        let key = |shard: &Self, id| {
+            shard.slab.get(id).and_then(|slot: &Slot| Some(slot.pending.as_ref()?.first_seq))
+        };
+        let mine = key(self, id);
+        let (mut before, mut at) = (None, self.slab.first(Order::Age));
+        while let Some(here) = at
+            && key(self, here) < mine
+        {
+            (before, at) = (at, self.slab.next(Order::Age, here));
+        }
+        self.slab.insert_after(Order::Age, id, before);
+        self.slab.insert_after(Order::Written, id, None);
+    }
+
+    /// Keeps known documents within their share: clean ones go first, then the one that has just become known.
+    fn forget(&mut self, id: SlotId, now_us: u64, slots: &mut Vec<Slot>) -> Option<Known> {
+        while self.weight.known > self.known_bytes_max {
+            if !self.drop_clean(now_us, slots) {
+                return self.change(id, |slot| Some(std::mem::take(&mut slot.known)));
+            }
+        }
+        None
+    }
+
+    /// Lets go of clean documents of about `bytes`, least recently settled first.
+    pub(crate) fn evict_clean(&mut self, bytes: usize, now_us: u64) -> Garbage {
+        let target = self.weight.clean.saturating_sub(bytes);
+        let mut slots = Vec::new();
+        while self.weight.clean > target && self.drop_clean(now_us, &mut slots) {}
+        Garbage { _slots: slots, ..Garbage::default() }
+    }
+
+    /// Takes out the first clean slot whose hold has passed; false if there is none.
+    fn drop_clean(&mut self, now_us: u64, slots: &mut Vec<Slot>) -> bool {
+        let free = |id: &SlotId| self.slab.get(*id).is_some_and(|slot| slot.hold_until_us <= now_us);
+        let Some(id) = self.slab.iter(Order::Clean).find(free) else { return false };
+        slots.extend(self.free(id));
+        true
+    }
+
+    /// Takes a clean slot out of everything.
+    fn free(&mut self, id: SlotId) -> Option<Slot> {
+        self.slab.unlink(Order::Clean, id);
+        let slot = self.slab.remove(id)?;
+        let weight = slot.weight();
+        self.weight.total -= weight;
+        self.weight.clean -= weight;
+        self.weight.known -= slot.known.weight();
+        if let Ok(found) = self.table.find_entry(slot.hash, |other| *other == id) {
+            found.remove();
+        }
+        if slot.urgent {
+            self.urgent.retain(|other| *other != id);
+        }
+        Some(slot)
+    }
+}
+
+/// An operation that will not be sent any more.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) index: IndexId,
+    pub(crate) id: Box<str>,
+    pub(crate) routing: Option<Box<str>>,
+    pub(crate) net: Arc<NetOperation>,
+    pub(crate) first_seq: u64,
+    pub(crate) last_seq: u64,
+    pub(crate) operations: u64,
+    pub(crate) trackers: Vec<Tracker>,
+}
+
+impl Shard {
+    /// Empties the shard and returns everything that has not settled, the operations of a key in order.
+    pub(crate) fn abandon(&mut self) -> Vec<Left> {
+        let emptied = std::mem::replace(self, Self::new(self.number, self.last_seq, 0));
+        self.sealed = true;
+        self.counts.clone_from(&emptied.counts);
+        for counts in &mut self.counts {
+            counts.pending_bytes = 0;
+        }
+        let mut left = Vec::new();
+        for slot in emptied.slab.into_slots() {
+            let Slot { index, id, flight, pending, later, .. } = slot;
+            if let Some(flight) = flight {
+                let Aloft { net, routing, first_seq, last_seq, tally, trackers, .. } = *flight;
+                let (id, operations) = (id.clone(), tally.operations);
+                left.push(Left { index, id, routing, net, first_seq, last_seq, operations, trackers });
+            }
+            for entry in pending.into_iter().chain(later) {
+                let Entry { net, routing, first_seq, last_seq, tally, trackers, .. } = entry;
+                let (id, operations) = (id.clone(), tally.operations);
+                let net = Arc::new(NetOperation::from_encoded(net));
+                left.push(Left { index, id, routing, net, first_seq, last_seq, operations, trackers });
+            }
+        }
+        left
+    }
+}
+
+impl Room {
+    /// True, and less room, if the slot's pending entry fits. A first entry always fits, however large.
+    fn admits(&mut self, slot: &Slot) -> bool {
+        let bytes = slot.pending.as_ref().map_or(0, |entry| entry.net.len()) + slot.id.len();
+        if self.operations == 0 || self.bytes == 0 {
+            return false;
+        }
+        self.operations -= 1;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        true
+    }
+}

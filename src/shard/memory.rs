@@ -1,0 +1,204 @@
+//! One memory bound for the whole engine, in bytes.
+//!
+//! # Design
+//! Every shard keeps the exact weight of what it holds, under its lock; the shell adds the differences up
+//! here. A submit *reserves* the most it may need before it takes the shard lock and gives back what it did
+//! not use; so the sum never passes the bound, whatever the threads do at once. A share of the bound
+//! ([`BUFFER_SHARE`]) is kept from submits for the drain's encode buffers, so that draining never needs
+//! memory that is not there.
+//!
+//! # Invariants
+//! 1. `used` is the sum of the shards' weights, plus reservations and buffers not yet given back.
+//! 2. `used` minus buffers stays at or below `admit` wherever it was raised by a submit.
+//! 3. A waiter is woken after every decrease that may let it in: it counts itself before it looks.
+
+use super::Weight;
+use crate::sync::{Condvar, Mutex, wait_for};
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+/// The part of the bound that is kept for encode buffers: one in this many.
+const BUFFER_SHARE: usize = 8;
+/// Above this part of what submits may fill, the drain takes entries although they are not due.
+const PRESSURE_SHARE: (usize, usize) = (7, 8);
+
+/// The accounts.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    bound: usize,
+    /// What submits may fill.
+    admit: usize,
+    used: AtomicUsize,
+    aloft: AtomicUsize,
+    clean: AtomicUsize,
+    buffers: AtomicUsize,
+    peak_pending: AtomicU64,
+    waiters: AtomicUsize,
+    gate: Mutex<()>,
+    freed: Condvar,
+}
+
+impl Memory {
+    pub(crate) fn new(bound: usize) -> Self {
+        Self {
+            bound,
+            admit: bound - bound / BUFFER_SHARE,
+            used: AtomicUsize::new(0),
+            aloft: AtomicUsize::new(0),
+            clean: AtomicUsize::new(0),
+            buffers: AtomicUsize::new(0),
+            peak_pending: AtomicU64::new(0),
+            waiters: AtomicUsize::new(0),
+            gate: Mutex::new(()),
+            freed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn bound(&self) -> usize {
+        self.bound
+    }
+
+    /// What all encode buffers together may take.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        self.bound / BUFFER_SHARE
+    }
+
+    /// Sets aside `bytes` for a submit; false, and nothing set aside, if that would pass the bound.
+    pub(crate) fn reserve(&self, bytes: usize) -> bool {
+        // ORDERING: sequentially consistent, here and in `release` and `wait`: a waiter that counts itself
+        // and then finds no room must be seen by whoever makes room after that.
+        let before = self.used.fetch_add(bytes, Ordering::SeqCst);
+        if before + bytes <= self.admit {
+            return true;
+        }
+        self.used.fetch_sub(bytes, Ordering::SeqCst);
+        false
+    }
+
+    /// Books a shard's change of weight and gives back the reservation made for it.
+    pub(crate) fn book(&self, before: Weight, after: Weight, reserved: usize) {
+        shift(&self.aloft, before.aloft, after.aloft);
+        shift(&self.clean, before.clean, after.clean);
+        shift(&self.used, before.total + reserved, after.total);
+        if after.total > before.total {
+            let pending = self.pending() as u64;
+            if pending > self.peak_pending.load(Ordering::Relaxed) {
+                self.peak_pending.fetch_max(pending, Ordering::Relaxed);
+            }
+        }
+        if before.total + reserved > after.total {
+            self.wake_waiters();
+        }
+    }
+
+    /// Books an encode buffer.
+    pub(crate) fn book_buffer(&self, bytes: usize) {
+        self.buffers.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// Gives an encode buffer back.
+    pub(crate) fn release_buffer(&self, bytes: usize) {
+        self.buffers.fetch_sub(bytes, Ordering::SeqCst);
+    }
+
+    /// Bytes in use, buffers included.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed) + self.buffers.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of operations that have not settled: entries and flights.
+    pub(crate) fn pending(&self) -> usize {
+        self.used.load(Ordering::Relaxed).saturating_sub(self.clean.load(Ordering::Relaxed))
+    }
+
+    /// The most that `pending` ever was.
+    pub(crate) fn peak_pending(&self) -> u64 {
+        self.peak_pending.load(Ordering::Relaxed)
+    }
+
+    /// True where `bytes` more would stay within what submits may fill.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.used.load(Ordering::Relaxed) + bytes <= self.admit
+    }
+
+    /// Memory stands so high that the drain should look whether it presses: one load.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > self.mark()
+    }
+
+    fn mark(&self) -> usize {
+        self.admit / PRESSURE_SHARE.1 * PRESSURE_SHARE.0
+    }
+
+    /// How many bytes the drain should take out although nothing is due: what stands above the pressure mark
+    /// and is not on its way out already. Clean documents do not count: submits push them out themselves.
+    pub(crate) fn pressure(&self) -> usize {
+        let staying = self.pending().saturating_sub(self.aloft.load(Ordering::Relaxed));
+        let over = staying.saturating_sub(self.mark());
+        // Someone waits although the mark is not reached: a submit larger than what is left.
+        if over == 0 && self.waiters.load(Ordering::SeqCst) > 0 && staying > 0 {
+            self.admit / 16
+        } else {
+            over
+        }
+    }
+
+    /// Waits until there may be room for `bytes`, at most `wait`. True if the time ran out first.
+    pub(crate) fn wait(&self, bytes: usize, wait: Duration) -> bool {
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        let mut gate = self.gate.lock();
+        let room = self.used.load(Ordering::SeqCst) + bytes <= self.admit;
+        let timed_out = !room && wait_for(&self.freed, &mut gate, wait);
+        drop(gate);
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
+        timed_out
+    }
+
+    /// Waits for any settlement, at most `wait`. True if the time ran out first.
+    pub(crate) fn wait_for_change(&self, wait: Duration) -> bool {
+        self.wait(usize::MAX / 2, wait)
+    }
+
+    /// Wakes every waiting submit, to look again.
+    pub(crate) fn wake_waiters(&self) {
+        if self.waiters.load(Ordering::SeqCst) > 0 {
+            let _gate = self.gate.lock();
+            self.freed.notify_all();
+        }
+    }
+}
+
+fn shift(sum: &AtomicUsize, before: usize, after: usize) {
+    if after > before {
+        sum.fetch_add(after - before, Ordering::SeqCst);
+    } else if before > after {
+        sum.fetch_sub(before - after, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_that_would_pass_the_bound_leaves_nothing_set_aside() {
+        let memory = Memory::new(800);
+        assert!(memory.reserve(700));
+        assert!(!memory.reserve(1));
+        memory.book(Weight::default(), Weight { total: 300, ..Weight::default() }, 700);
+        assert_eq!(memory.used(), 300);
+        assert!(memory.reserve(400));
+    }
+
+    #[test]
+    fn pending_leaves_out_clean_documents_and_pressure_leaves_out_flights() {
+        let memory = Memory::new(1_600);
+        let after = Weight { total: 1_400, aloft: 100, clean: 100 };
+        assert!(memory.reserve(1_400));
+        memory.book(Weight::default(), after, 1_400);
+        assert_eq!((memory.pending(), memory.peak_pending()), (1_300, 1_300));
+        assert_eq!(memory.pressure(), 1_200 - 1_400 / 8 * 7 + (1_400 / 8 * 7) - 1_225);
+    }
+}

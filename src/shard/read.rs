@@ -1,0 +1,49 @@
+//! What a shard tells a reader about a key.
+
+use super::{Shard, slot::Known};
+use crate::{
+    document::IndexId,
+    merge::{NetOperation, NetRef},
+};
+use std::sync::Arc;
+
+/// Everything a shard holds of one key, bottom up: to be applied to the document below.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    /// The document below all layers, as far as the shard knows it.
+    pub(crate) known: Known,
+    /// Net operations, oldest first. Starts at the topmost one that decides the document by itself.
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// One flight or entry.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) net: Arc<NetOperation>,
+    pub(crate) routing: Option<Box<str>>,
+    pub(crate) last_seq: u64,
+}
+
+impl Shard {
+    /// What is held of a key. Copies the entries that wait (a flight is shared), so that they can be applied
+    /// outside the lock.
+    pub(crate) fn layers(&self, hash: u64, index: IndexId, id: &str) -> Layers {
+        let Some(slot) = self.find(hash, index, id).and_then(|id| self.slab.get(id)) else {
+            return Layers::default();
+        };
+        let waiting = slot.pending.iter().chain(&slot.later);
+        let mut layers: Vec<Layer> = Vec::new();
+        if let Some(flight) = &slot.flight {
+            let (routing, last_seq) = (flight.routing.clone(), flight.last_seq);
+            layers.push(Layer { net: Arc::clone(&flight.net), routing, last_seq });
+        }
+        for entry in waiting {
+            if super::decides(NetRef::from_bytes(&entry.net)) {
+                layers.clear();
+            }
+            let net = Arc::new(NetOperation::from_encoded(entry.net.clone()));
+            layers.push(Layer { net, routing: entry.routing.clone(), last_seq: entry.last_seq });
+        }
+        Layers { known: slot.known.clone(), layers }
+    }
+}
