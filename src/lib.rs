@@ -42,4 +42,6 @@ pub use stats::{IndexStats, Stats};
 
 /// Doors for the fuzz targets and nobody else: compiled only under `--cfg fuzzing`.
 #[cfg(fuzzing)]
-pub mod fuzzing {}
+pub mod fuzzing {
+    pub use crate::merge::fuzzing::{split_json, validate_net};
+}

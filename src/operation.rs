@@ -3,6 +3,16 @@
 //! # Design
 //! An [`Operation`] borrows everything and is `Copy`: submitting allocates nothing for it, and an error hands
 //! it back by value. Bodies are JSON text as in Elasticsearch's bulk format: what follows an action line.
+//! [`UpdateBody`] writes such text for callers who have values and no text yet.
+//!
+//! # Why not owned operations
+//! What is submitted is copied once, into the shard that holds it; a copy before that would be thrown away.
+
+mod update_body;
+
+pub use update_body::UpdateBody;
+
+use crate::{Error, ErrorKind, Result};
 
 /// One write to one document, borrowed from the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +25,38 @@ pub struct Operation<'a> {
     pub routing: Option<&'a str>,
     /// What to do.
     pub action: Action<'a>,
+}
+
+impl<'a> Operation<'a> {
+    /// Stores this document, whatever was there.
+    pub fn index(index: &'a str, id: &'a str, document: &'a [u8]) -> Self {
+        Self::new(index, id, Action::Index(document))
+    }
+
+    /// Stores this document if there is none.
+    pub fn create(index: &'a str, id: &'a str, document: &'a [u8]) -> Self {
+        Self::new(index, id, Action::Create(document))
+    }
+
+    /// Changes the document as this body says: see [`Action::Update`] and [`UpdateBody`].
+    pub fn update(index: &'a str, id: &'a str, body: &'a [u8]) -> Self {
+        Self::new(index, id, Action::Update(body))
+    }
+
+    /// Removes the document.
+    pub fn delete(index: &'a str, id: &'a str) -> Self {
+        Self::new(index, id, Action::Delete)
+    }
+
+    /// The same operation with a routing.
+    #[must_use]
+    pub fn routing(self, routing: &'a str) -> Self {
+        Self { routing: Some(routing), ..self }
+    }
+
+    fn new(index: &'a str, id: &'a str, action: Action<'a>) -> Self {
+        Self { index, id, routing: None, action }
+    }
 }
 
 /// What an [`Operation`] does. Bodies are JSON text.
@@ -59,10 +101,84 @@ impl std::fmt::Debug for Action<'_> {
     }
 }
 
-/// Builds the body of an update: placeholder until the algebra lands.
-#[derive(Debug)]
-pub struct UpdateBody(());
+/// Holds the names in an operation to Elasticsearch's rules: index, id and routing.
+pub(crate) fn check_names(operation: &Operation<'_>) -> Result<()> {
+    check_index(operation.index)?;
+    check_length("the id", operation.id, ID_BYTES_MAX)?;
+    operation.routing.map_or(Ok(()), |routing| check_length("the routing", routing, ROUTING_BYTES_MAX))
+}
 
-pub(crate) fn check_names(_o: &Operation<'_>) -> crate::Result<()> {
+fn check_length(what: &str, text: &str, bytes_max: usize) -> Result<()> {
+    if text.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, format!("{what} is empty")));
+    }
+    if text.len() > bytes_max {
+        let message = format!("{what} has {} bytes, and at most {bytes_max} are taken", text.len());
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
     Ok(())
+}
+
+fn check_index(index: &str) -> Result<()> {
+    check_length("the index name", index, INDEX_BYTES_MAX)?;
+    let refused =
+        |why: String| Err(Error::new(ErrorKind::Invalid, format!("the index name {index:?} {why}")));
+    if matches!(index, "." | "..") {
+        return refused("is a directory's".to_owned());
+    }
+    if index.starts_with(['-', '_', '+']) {
+        return refused("starts with one of - _ +".to_owned());
+    }
+    const BANNED: [char; 13] = ['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':', '\0'];
+    if let Some(found) = index.chars().find(|character| BANNED.contains(character)) {
+        return refused(format!("holds {found:?}"));
+    }
+    // As Java's toLowerCase(Locale.ROOT), by which the servers decide.
+    if index.chars().any(|character| !character.to_lowercase().eq([character])) {
+        return refused("is not in lower case".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(index: &str, id: &str, routing: Option<&str>) -> Option<String> {
+        let operation = Operation { routing, ..Operation::delete(index, id) };
+        check_names(&operation).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_that_elasticsearch_takes_are_taken() {
+        for index in ["a", "0", ".hidden", "logs-2013.01", "ünïcode", "a-_+", "日本"] {
+            assert_eq!(refusal(index, "x", None), None, "{index}");
+        }
+        assert_eq!(refusal(&"a".repeat(255), &"i".repeat(512), Some(&"r".repeat(512))), None);
+    }
+
+    #[test]
+    fn names_that_elasticsearch_refuses_are_refused() {
+        for index in [
+            "", ".", "..", "A", "aÜ", "-a", "_a", "+a", "a b", "a,b", "a#b", "a:b", "a*", "a?", "a\"", "a<",
+            "a>", "a|", "a/", "a\\",
+        ] {
+            assert!(refusal(index, "x", None).is_some(), "{index}");
+        }
+        assert_eq!(refusal("a", "", None).as_deref(), Some("the id is empty"));
+        assert_eq!(refusal("a", "x", Some("")).as_deref(), Some("the routing is empty"));
+        let long = "é".repeat(257);
+        assert_eq!(
+            refusal("a", &long, None).as_deref(),
+            Some("the id has 514 bytes, and at most 512 are taken")
+        );
+        assert!(
+            refusal("a", "x", Some(&long)).is_some_and(|message| message.starts_with("the routing has 514"))
+        );
+        assert!(refusal(&"a".repeat(256), "x", None).is_some_and(|message| message.contains("255")));
+        assert_eq!(
+            refusal("Flights", "x", None).as_deref(),
+            Some("the index name \"Flights\" is not in lower case")
+        );
+    }
 }

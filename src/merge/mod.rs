@@ -43,3 +43,33 @@ pub use net::{Applied, NetOperation, Shape};
 pub(crate) use net::{AppliedTo, Composed, NetRef, apply, compose, encode};
 #[cfg(any(test, fuzzing, debug_assertions))]
 pub(crate) use validate::validate;
+
+/// What the fuzz targets compare with other implementations.
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    use super::json::{check, scan};
+    use crate::NetOperation;
+    use crate::operation::{BODY_BYTES_MAX, DEPTH_MAX, NUMBER_BYTES_MAX};
+
+    /// Checks a text as a document and takes it apart: each member's name between its quotes, and its value,
+    /// both as they are spelled. Nothing where the text is refused.
+    pub fn split_json(text: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+        let bounds =
+            check::Bounds { bytes: BODY_BYTES_MAX, depth: DEPTH_MAX, number_bytes: NUMBER_BYTES_MAX };
+        let (object, _) = check::check_object(text, bounds).ok()?;
+        let (mut members, mut at) = (Vec::new(), 1);
+        while let Some(member) = scan::member(object, at) {
+            at = scan::value_end(object, member.value);
+            members.push((member.name.raw, scan::part(object, member.value, at)));
+        }
+        Some(members)
+    }
+
+    /// Checks the invariants of a net operation's bytes.
+    pub fn validate_net(net: &NetOperation) -> Result<(), String> {
+        super::validate(net.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! The laws, on random operations over a small world: few names and values, so that paths meet often.
+
+use super::super::json::equal::equal;
+use super::super::{NetRef, validate};
+use crate::{Action, NetOperation};
+use proptest::prelude::*;
+use proptest::strategy::Union as OneOf;
+
+const SCALARS: [&str; 16] = [
+    "null",
+    "true",
+    "1",
+    "-0",
+    "2.50",
+    "1e2",
+    "0.0",
+    r#""x""#,
+    r#""\u0078""#,
+    r#""y""#,
+    "[]",
+    "[1]",
+    "[1,1,\"x\"]",
+    "[null,{}]",
+    r#"[{"a":1}]"#,
+    "[[]]",
+];
+
+fn name() -> impl Strategy<Value = &'static str> + Clone {
+    prop::sample::select(vec!["a", "b", "\\u0061", "c"])
+}
+
+fn object(value: BoxedStrategy<String>) -> BoxedStrategy<String> {
+    prop::collection::vec((prop::sample::select(vec!["a", "b", "c"]), value), 0..4)
+        .prop_map(|members| {
+            let mut seen = Vec::new();
+            let mut text = Vec::new();
+            for (name, value) in members {
+                if !seen.contains(&name) {
+                    seen.push(name);
+                    text.push(format!("\"{name}\":{value}"));
+                }
+            }
+            format!("{{{}}}", text.join(","))
+        })
+        .boxed()
+}
+
+fn document(depth: usize) -> BoxedStrategy<String> {
+    let scalar = prop::sample::select(SCALARS.to_vec()).prop_map(str::to_owned).boxed();
+    if depth == 0 {
+        return object(scalar);
+    }
+    object(prop_oneof![scalar, document(depth - 1)].boxed())
+}
+
+fn path() -> impl Strategy<Value = Vec<&'static str>> {
+    prop::collection::vec(name(), 1..4)
+}
+
+/// A section with one leaf.
+fn section() -> BoxedStrategy<String> {
+    let number = prop::sample::select(vec!["1", "-2", "0", "0.50", "1e1"]);
+    let scalar = prop::sample::select(vec!["1", "3", "2.50", r#""x""#, r#""m""#]);
+    let list = prop::sample::select(vec!["[]", "[1]", "\"x\"", "[1,1,\"y\"]", "[{\"a\":1},null]", "null"]);
+    let tree = |key: &'static str, operand: BoxedStrategy<String>| {
+        (path(), operand)
+            .prop_map(move |(path, operand)| {
+                let open: String = path.iter().map(|name| format!("{{\"{name}\":")).collect();
+                format!("\"{key}\":{open}{operand}{}", "}".repeat(path.len()))
+            })
+            .boxed()
+    };
+    let text = |strategy: prop::sample::Select<&'static str>| strategy.prop_map(str::to_owned).boxed();
+    OneOf::new(vec![
+        document(2).prop_map(|doc| format!("\"doc\":{doc}")).boxed(),
+        (path(), prop_oneof![document(1), text(scalar.clone())])
+            .prop_map(|(path, value)| format!("\"set\":[[[\"{}\"],{value}]]", path.join("\",\"")))
+            .boxed(),
+        tree("inc", text(number)),
+        tree("append", text(list.clone())),
+        tree("union", text(list.clone())),
+        tree("subtract", text(list)),
+        tree("min", text(scalar.clone())),
+        tree("max", text(scalar)),
+        tree("remove", Just("true".to_owned()).boxed()),
+    ])
+    .boxed()
+}
+
+fn update() -> BoxedStrategy<NetOperation> {
+    (prop::collection::vec(section(), 1..3), prop::collection::vec(section(), 0..4), document(1), 0..6)
+        .prop_filter_map("no path twice", |(sections, then, upsert, flags)| {
+            let mut body = sections.join(",");
+            if !then.is_empty() {
+                body += &format!(",\"then\":[{{{}}}]", then.join("},{"));
+            }
+            match flags {
+                0 => body += ",\"doc_as_upsert\":true",
+                1 => body += &format!(",\"upsert\":{upsert}"),
+                2 => body += ",\"detect_noop\":false",
+                _ => {}
+            }
+            NetOperation::new(Action::Update(format!("{{{body}}}").as_bytes())).ok()
+        })
+        .boxed()
+}
+
+fn operation() -> BoxedStrategy<NetOperation> {
+    prop_oneof![
+        12 => update(),
+        1 => document(2).prop_map(|doc| NetOperation::new(Action::Index(doc.as_bytes())).unwrap()),
+        1 => document(2).prop_map(|doc| NetOperation::new(Action::Create(doc.as_bytes())).unwrap()),
+        1 => Just(NetOperation::new(Action::Delete).unwrap()),
+    ]
+    .boxed()
+}
+
+fn base() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![1 => Just(None), 6 => document(2).prop_map(Some)]
+}
+
+fn apply(net: &NetOperation, base: Option<&str>) -> Option<String> {
+    let applied = net.apply(base.map(str::as_bytes));
+    let document = applied.document.map(|document| String::from_utf8(document.to_vec()).unwrap());
+    assert_eq!(document.is_some(), net.existence_after(base.is_some()));
+    if let (Some(base), Some(document)) = (base, &document)
+        && net.shape() == crate::Shape::Patch
+    {
+        assert_eq!(
+            !applied.changed,
+            equal(base.as_bytes(), document.as_bytes()),
+            "{net:?} on {base}: {document}"
+        );
+        assert!(applied.changed || base == document, "what stays equal keeps its bytes");
+    }
+    document
+}
+
+fn same(one: Option<&str>, other: Option<&str>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => equal(one.as_bytes(), other.as_bytes()),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn sound(net: &NetOperation) {
+    validate(net.as_ref()).unwrap_or_else(|problem| panic!("{net:?}: {problem}"));
+    validate(NetRef::from_bytes(net.as_ref().as_bytes())).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_composition_applied_is_its_parts_applied_in_order(
+        operations in prop::collection::vec(operation(), 1..6), base in base()
+    ) {
+        let mut folded = operations[0].clone();
+        let mut expected = apply(&operations[0], base.as_deref());
+        for operation in &operations[1..] {
+            folded = folded.compose(operation);
+            sound(&folded);
+            expected = apply(operation, expected.as_deref());
+        }
+        let found = apply(&folded, base.as_deref());
+        prop_assert!(same(found.as_deref(), expected.as_deref()), "{folded:?}: {found:?} and not {expected:?}");
+    }
+
+    #[test]
+    fn composing_is_associative(a in operation(), b in operation(), c in operation(), base in base()) {
+        let left = a.compose(&b).compose(&c);
+        let right = a.compose(&b.compose(&c));
+        sound(&right);
+        let (one, other) = (apply(&left, base.as_deref()), apply(&right, base.as_deref()));
+        prop_assert!(same(one.as_deref(), other.as_deref()), "{left:?} {right:?}: {one:?} {other:?}");
+        prop_assert_eq!(left.detects_noop(), right.detects_noop());
+    }
+
+    #[test]
+    fn text_reads_back_equal(operations in prop::collection::vec(operation(), 1..5)) {
+        let net = operations.iter().skip(1).fold(operations[0].clone(), |net, next| net.compose(next));
+        let mut body = Vec::new();
+        net.write_body(&mut body);
+        prop_assert!(!body.contains(&b'\n'));
+        let back = NetOperation::from_parts(net.verb(), &body).unwrap_or_else(|error| panic!("{net:?}: {error}"));
+        sound(&back);
+        prop_assert_eq!(&back, &net);
+        prop_assert_eq!(back.longest_run(), net.longest_run());
+    }
+
+    #[test]
+    fn what_is_called_repeatable_is_so(a in operation(), b in operation(), base in base()) {
+        for net in [&a, &b, &a.compose(&b)] {
+            let once = apply(net, base.as_deref());
+            let twice = apply(net, once.as_deref());
+            prop_assert!(!net.is_repeatable() || same(once.as_deref(), twice.as_deref()), "{net:?}");
+        }
+    }
+
+    #[test]
+    fn new_fields_append_in_the_order_of_single_application(
+        docs in prop::collection::vec(document(2), 2..6), base in document(1)
+    ) {
+        let mut folded: Option<NetOperation> = None;
+        let mut expected = base.clone();
+        for doc in docs {
+            let update = NetOperation::new(Action::Update(format!("{{\"doc\":{doc}}}").as_bytes())).unwrap();
+            expected = apply(&update, Some(&expected)).unwrap();
+            folded = Some(folded.map_or(update.clone(), |folded| folded.compose(&update)));
+        }
+        let found = apply(&folded.unwrap(), Some(&base)).unwrap();
+        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap().to_string();
+        prop_assert_eq!(parse(&found.replace("\\u0078", "x")).len(), parse(&expected.replace("\\u0078", "x")).len());
+    }
+}

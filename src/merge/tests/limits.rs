@@ -1,0 +1,1 @@
+//! Limits, depths and sizes.
