@@ -32,7 +32,10 @@ pub use document::{Document, Key};
 pub use engine::{BatchError, Drainer, Engine, Flights, Next, Scan, ScanToken, SubmitError};
 pub use error::{Error, ErrorKind, Result};
 pub use merge::{Applied, NetOperation, Shape};
-pub use operation::{Action, Operation, UpdateBody};
+pub use operation::{
+    Action, BODY_BYTES_MAX, DEPTH_MAX, ID_BYTES_MAX, INDEX_BYTES_MAX, NUMBER_BYTES_MAX, Operation,
+    ROUTING_BYTES_MAX, UpdateBody,
+};
 pub use shard::{Status, Ticket};
 pub use sink::{
     Base, BaseDocument, Batch, DeadLetter, DeadLetterFile, DeadLetters, Item, ItemAction, Limits,

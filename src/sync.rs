@@ -54,11 +54,6 @@ impl Latch {
         if self.set.load(Ordering::Acquire) { Err(self.error()) } else { Ok(()) }
     }
 
-    /// True if a failure was latched.
-    pub(crate) fn is_set(&self) -> bool {
-        self.set.load(Ordering::Acquire)
-    }
-
     fn error(&self) -> Error {
         let reason = self.reason.lock();
         Error::new(
@@ -109,6 +104,6 @@ mod tests {
             panic!("on purpose");
         }));
         assert!(caught.is_err());
-        assert!(latch.is_set());
+        assert!(latch.check().is_err());
     }
 }

@@ -40,7 +40,7 @@ mod text;
 mod validate;
 
 pub use net::{Applied, NetOperation, Shape};
-pub(crate) use net::{AppliedTo, Composed, NetRef, apply, compose, encode};
+pub(crate) use net::{NetRef, apply, compose, encode};
 #[cfg(any(test, fuzzing, debug_assertions))]
 #[allow(unused_imports, reason = "a build without tests may have no use for it")]
 pub(crate) use validate::validate;
@@ -68,7 +68,7 @@ pub(crate) mod fuzzing {
 
     /// Checks the invariants of a net operation's bytes.
     pub fn validate_net(net: &NetOperation) -> Result<(), String> {
-        super::validate(net.as_ref())
+        super::validate(net.as_net())
     }
 }
 

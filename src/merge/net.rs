@@ -314,10 +314,6 @@ impl<'a> NetRef<'a> {
         meaning::is_repeatable(self)
     }
 
-    pub(crate) fn to_owned(self) -> NetOperation {
-        NetOperation(self.0.into())
-    }
-
     pub(crate) fn verb(self) -> &'static str {
         text::verb(self)
     }

@@ -150,8 +150,8 @@ fn same(one: Option<&str>, other: Option<&str>) -> bool {
 }
 
 fn sound(net: &NetOperation) {
-    validate(net.as_ref()).unwrap_or_else(|problem| panic!("{net:?}: {problem}"));
-    validate(NetRef::from_bytes(net.as_ref().as_bytes())).unwrap();
+    validate(net.as_net()).unwrap_or_else(|problem| panic!("{net:?}: {problem}"));
+    validate(NetRef::from_bytes(net.as_net().as_bytes())).unwrap();
 }
 
 proptest! {

@@ -34,7 +34,7 @@ fn the_deepest_operations_fit_a_small_stack() {
             for second in &bodies {
                 let (one, two) = (update(first), update(second));
                 let net = one.compose(&two).compose(&one);
-                validate(net.as_ref()).unwrap();
+                validate(net.as_net()).unwrap();
                 let expected = apply(&one, apply(&two, apply(&one, Some(&base)).as_deref()).as_deref());
                 assert_eq!(apply(&net, Some(&base)), expected);
                 assert_eq!(NetOperation::from_parts(net.verb(), text(&net).as_bytes()).unwrap(), net);
@@ -64,7 +64,7 @@ fn runs_of_several_on_every_level_fit_a_small_stack() {
         let net = net.unwrap();
         assert_eq!(net.longest_run(), 2);
         let twice = net.compose(&net);
-        validate(twice.as_ref()).unwrap();
+        validate(twice.as_net()).unwrap();
         for base in ["{}".to_owned(), nested(DEPTH_MAX - 2, "{}")] {
             let expected = apply(&net, apply(&net, Some(&base)).as_deref());
             assert_eq!(apply(&twice, Some(&base)), expected);
@@ -149,7 +149,7 @@ fn wide_objects_and_long_lists_cost_no_square() {
     let base = format!("{{{}}}", members(0));
     let doc = |from: usize| update(&format!("{{\"doc\":{{{}}}}}", members(from)));
     let net = doc(count / 2).compose(&doc(count / 4)).compose(&doc(count));
-    validate(net.as_ref()).unwrap();
+    validate(net.as_net()).unwrap();
     assert_eq!(
         apply(&net, Some(&base)).unwrap().len(),
         format!("{{{}}}", members(0)).len() + members(count).len() + 1
@@ -183,7 +183,7 @@ fn composing_reuses_its_output() {
     let one = update("{\"doc\":{\"a\":1}}");
     let two = update("{\"inc\":{\"b\":1}}");
     let mut out = vec![9; 100];
-    let composed = compose(one.as_ref(), two.as_ref(), &mut out);
+    let composed = compose(one.as_net(), two.as_net(), &mut out);
     assert_eq!((composed.misfits, composed.longest_run), (0, 1));
-    assert_eq!(super::super::NetRef::from_bytes(&out).to_owned(), one.compose(&two));
+    assert_eq!(NetOperation::from_encoded(out.clone()), one.compose(&two));
 }
