@@ -1,5 +1,5 @@
 //! The judge of the property tests, for the fuzz targets: the same model, the same laws.
-#![allow(dead_code, reason = "each target uses its own part of the judge")]
+#![allow(dead_code, unused_imports, reason = "each target uses its own part of the judge")]
 
 #[path = "../../tests/support/action.rs"]
 pub mod action;

@@ -72,7 +72,10 @@ fn touch(u: &mut Unstructured<'_>, depth: usize) -> Result<Plan> {
         }
         "set" => value(u, depth)?,
         "inc" => (*u.choose(INCREMENTS)?).to_owned(),
-        "min" | "max" => (*u.choose(if u.arbitrary()? { NUMBERS } else { STRINGS })?).to_owned(),
+        "min" | "max" => {
+            let alphabet = if u.arbitrary()? { NUMBERS } else { STRINGS };
+            (*u.choose(alphabet)?).to_owned()
+        }
         _ => "true".to_owned(),
     };
     Ok(Plan::Leaf(part, operand))
