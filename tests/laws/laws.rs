@@ -5,10 +5,16 @@ use crate::support::generate::{action, action_of, base, chain, document};
 use crate::support::trial::{Trial, net, written};
 use proptest::prelude::*;
 
-const CASES: u32 = 1_500;
+/// Cases of each property where `PROPTEST_CASES` does not say.
+const CASES: u32 = 3_000;
 
-fn config() -> ProptestConfig {
-    ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() }
+/// A failure is shrunk and told as text, so nothing is kept in files.
+pub fn config() -> ProptestConfig {
+    let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => default,
+        None => ProptestConfig { cases: CASES, ..default },
+    }
 }
 
 /// Tries a law over the base drawn, and over none.

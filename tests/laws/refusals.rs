@@ -141,8 +141,8 @@ fn depth_1000_is_taken_and_1001_is_refused() {
 }
 
 #[test]
-fn a_body_of_depth_1000_is_taken_and_1001_is_refused() {
-    let body = |depth: usize| format!(r#"{{"doc":{}}}"#, nested(depth - 1));
+fn a_partial_document_of_depth_1000_is_taken_and_1001_is_refused() {
+    let body = |depth: usize| format!(r#"{{"doc":{}}}"#, nested(depth));
     let chain =
         [OwnedAction::Update(body(1_000)), OwnedAction::Update(r#"{"doc":{"a":{"a":{"b":1}}}}"#.into())];
     for base in [None, Some("{}"), Some(r#"{"a":{"a":[1]}}"#), Some(nested(1_000).as_str())] {
@@ -153,6 +153,46 @@ fn a_body_of_depth_1000_is_taken_and_1001_is_refused() {
     let remove = format!(r#"{{"remove":{}true{}}}"#, r#"{"a":"#.repeat(999), "}".repeat(999));
     let chain = [OwnedAction::Update(remove), OwnedAction::Update(r#"{"inc":{"b":1}}"#.into())];
     Trial::new(Some(&nested(999)), &chain).obeys_every_law();
+}
+
+#[test]
+fn no_part_of_a_body_reaches_deeper_than_a_document_may() {
+    let (open, close) = (r#"{"a":"#.repeat(600), "}".repeat(600));
+    let lists = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let path = vec![r#""a""#; 600].join(",");
+    for (part, taken) in [
+        (format!(r#""append":{open}{}{close}"#, lists(400)), true),
+        (format!(r#""append":{open}{}{close}"#, lists(401)), false),
+        (format!(r#""set":[[[{path}],{}]]"#, lists(400)), true),
+        (format!(r#""set":[[[{path}],{}]]"#, lists(401)), false),
+        (format!(r#""set":[[[{}],1]]"#, vec![r#""a""#; 1_001].join(",")), false),
+        (format!(r#""doc":{{}},"upsert":{}"#, nested(1_000)), true),
+        (format!(r#""doc":{{}},"upsert":{}"#, nested(1_001)), false),
+    ] {
+        for body in [format!("{{{part}}}"), format!(r#"{{"doc":{{"b":1}},"then":[{{{part}}}]}}"#)] {
+            if part.contains("upsert") && body.contains("then") {
+                continue;
+            }
+            match NetOperation::new(Action::Update(body.as_bytes())) {
+                Ok(_) => assert!(taken, "{body}"),
+                Err(error) => {
+                    assert_eq!((taken, error.kind()), (false, ErrorKind::TooLarge), "{error}: {body}")
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_made_around_the_deepest_object_can_still_be_changed() {
+    let path = |operand: &str, part: &str| {
+        OwnedAction::Update(format!(r#"{{"{part}":{}{operand}{}}}"#, r#"{"a":"#.repeat(999), "}".repeat(999)))
+    };
+    let chain = [path("1", "append"), path("2", "append"), path("true", "remove")];
+    Trial::new(Some(&nested(1_000)), &chain[..2]).obeys_every_law();
+    Trial::new(Some(&nested(1_000)), &chain).obeys_every_law();
+    let create = OwnedAction::Create(nested(1_000));
+    Trial::new(None, &[create, chain[0].clone(), chain[1].clone()]).obeys_every_law();
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn spared_by(before: &str, bodies: Vec<String>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::laws::config())]
 
     #[test]
     fn untouched_members_keep_their_bytes(

@@ -94,20 +94,15 @@ impl Decimal {
         self.integer == other.integer && self.normal() == other.normal()
     }
 
-    /// The sum, written plainly with the longer fraction of the two; integers stay integers.
+    /// The sum, written plainly with the longer fraction of the two: none where neither has one, as in `1e2` and `1`.
     pub fn sum(&self, other: &Self) -> String {
         let scale = self.scale().max(other.scale());
         let total = self.scaled(scale) + other.scaled(scale);
-        let integer = self.integer && other.integer;
         let (sign, digits) = (total.sign(), total.magnitude().to_string());
         let digits = format!("{digits:0>width$}", width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         let sign = if sign == Sign::Minus { "-" } else { "" };
-        match (integer, fraction.is_empty()) {
-            (true, _) => format!("{sign}{whole}"),
-            (false, true) => format!("{sign}{whole}.0"),
-            (false, false) => format!("{sign}{whole}.{fraction}"),
-        }
+        if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
     }
 
     /// Digits after the point when written without an exponent.

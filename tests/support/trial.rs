@@ -99,7 +99,15 @@ impl Trial {
         for (at, (net, after)) in self.nets.iter().zip(&self.steps).enumerate() {
             let applied = net.apply(current.as_deref());
             self.is_document(&format!("operation {at} alone"), after.document.as_ref(), &applied);
-            assert_eq!(applied.misfits, after.misfits, "misfits of operation {at}\n{}", self.story());
+            // What follows in one body folds before there is a base, and a misfit may be gone by then.
+            let all_told =
+                !matches!(&self.chain[at], OwnedAction::Update(body) if body.contains(r#""then""#));
+            let (told, model) = (applied.misfits, after.misfits);
+            assert!(
+                told == model || !all_told && told < model,
+                "misfits of {at}: {told}, {model}\n{}",
+                self.story()
+            );
             current = applied.document.map(|document| document.to_vec());
         }
     }
@@ -115,20 +123,13 @@ impl Trial {
         self.ends_well("the fold from the right", &fold_right(&self.nets).apply(self.base_bytes()));
     }
 
-    /// Wherever the chain is cut, the two halves folded and then composed are the whole: equal, and equal in effect.
+    /// Wherever the chain is cut, the two halves folded and then composed are the whole. They need not be equal as
+    /// operations: of two spellings of one value, or two places of a member, each may have kept another.
     pub fn is_associative(&self) {
-        let whole = self.left();
         for cut in 1..self.nets.len() {
             let (early, late) = self.nets.split_at(cut);
             let joined = fold(early).compose(&fold_right(late));
             self.ends_well(&format!("the chain cut at {cut} and joined"), &joined.apply(self.base_bytes()));
-            assert!(
-                joined == whole,
-                "cut at {cut}, the join is not equal to the fold\n  join {}\n  fold {}\n{}",
-                written(&joined),
-                written(&whole),
-                self.story()
-            );
         }
     }
 
