@@ -6,7 +6,7 @@
 //! who imports what. A [`Latch`] is how a failure that must stop the engine is told to everybody.
 
 use crate::{Error, ErrorKind};
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use std::{
     fmt, io,
     sync::atomic::{AtomicBool, Ordering},
