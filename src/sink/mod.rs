@@ -10,6 +10,7 @@ mod dead_letters;
 mod lines;
 mod memory;
 mod ndjson;
+pub(crate) mod segments;
 
 pub use dead_letters::{DeadLetter, DeadLetterFile, DeadLetters, MemoryDeadLetters};
 pub(crate) use lines::item_bytes;
