@@ -264,3 +264,95 @@ impl Snapshot for SetSnapshot {
         Ok(live)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn batch() -> Batch {
+        let item = Item {
+            index: "i".into(),
+            id: "1".into(),
+            routing: None,
+            action: ItemAction::Put(Bytes::from_static(b"{}")),
+            first_seq: 1,
+            last_seq: 1,
+            operations: 1,
+            repeatable: true,
+            attempt: 0,
+        };
+        Batch { items: vec![item], bytes: 0 }
+    }
+
+    fn opened(compaction: Compaction) -> (tempfile::TempDir, SegmentSink) {
+        let dir = tempfile::tempdir().unwrap();
+        let sink = SegmentSink::open_with(dir.path(), &SegmentOptions::new().compaction(compaction)).unwrap();
+        (dir, sink)
+    }
+
+    /// Sends with each step of I/O failing in turn, until one send succeeds.
+    fn outcomes_of_failures() -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        loop {
+            let (_dir, sink) = opened(Compaction::Manual);
+            sink.shared.store.directory().faults.fail_at(i64::try_from(outcomes.len()).unwrap(), false);
+            let outcome = sink.send(&batch()).remove(0);
+            if outcome == Outcome::Applied {
+                return outcomes;
+            }
+            let next = sink.send(&batch()).remove(0);
+            match &outcome {
+                Outcome::Unknown(reason) => {
+                    assert!(reason.contains("takes no more writes"), "{reason}");
+                    assert!(
+                        matches!(&next, Outcome::Again { reason, .. } if reason.contains("sync")),
+                        "{next:?}"
+                    );
+                    assert_eq!(sink.close().unwrap_err().kind(), ErrorKind::Latched);
+                    assert_eq!(sink.reserve_seq(9).unwrap_err().kind(), ErrorKind::Latched);
+                    assert!(sink.read(&[("i", "1")]).remove(0).unwrap().is_none(), "reads go on");
+                }
+                Outcome::Again { .. } => assert_eq!(next, Outcome::Applied),
+                other => panic!("{other:?}"),
+            }
+            outcomes.push(outcome);
+        }
+    }
+
+    #[test]
+    fn a_failed_sync_is_unknown_and_final_and_any_other_failure_is_tried_again() {
+        let outcomes = outcomes_of_failures();
+        let unknown = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Unknown(_))).count();
+        // The segment, its name, the manifest, its name: four syncs. Two each of creating, writing, renaming.
+        assert_eq!((unknown, outcomes.len()), (4, 10), "{outcomes:?}");
+    }
+
+    #[test]
+    fn a_merge_that_cannot_be_written_does_not_fail_the_batch_before_it() {
+        let (_dir, sink) = opened(Compaction::Inline);
+        for _ in 0..3 {
+            sink.send(&batch());
+        }
+        // The batch makes ten steps; the eleventh is the merge's first.
+        sink.shared.store.directory().faults.fail_at(10, false);
+        assert_eq!(sink.send(&batch()), [Outcome::Applied]);
+        assert_eq!(sink.stats().segments, 4);
+        assert_eq!(sink.send(&batch()), [Outcome::Applied]);
+        assert_eq!(sink.stats().segments, 1, "tried again after the next batch");
+        sink.close().unwrap();
+    }
+
+    #[test]
+    fn a_batch_helps_to_merge_when_the_compactor_is_far_behind() {
+        let (_dir, mut sink) = opened(Compaction::Manual);
+        for _ in 0..SEGMENTS_MAX {
+            sink.send(&batch());
+        }
+        assert_eq!(sink.stats().segments, SEGMENTS_MAX);
+        // As if the thread were never scheduled.
+        Arc::get_mut(&mut sink.shared).unwrap().compaction = Compaction::Background;
+        assert_eq!(sink.send(&batch()), [Outcome::Applied]);
+        assert_eq!(sink.stats().segments, 2);
+    }
+}

@@ -1,0 +1,10 @@
+//! The embedded store through its public door: what it promises about damage, crashes, writers and readers.
+
+mod support;
+
+mod answers;
+mod crashes;
+mod damage;
+mod model;
+mod snapshots;
+mod writers;
