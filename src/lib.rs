@@ -54,5 +54,5 @@ pub mod segments {
 #[cfg(fuzzing)]
 pub mod fuzzing {
     pub use crate::merge::fuzzing::{split_json, validate_net};
-    pub use crate::segment::fuzz::{build_segment, read_segment};
+    pub use crate::segment::fuzz::{Entries, build_segment, read_segment, reseal};
 }
