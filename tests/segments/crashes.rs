@@ -6,6 +6,9 @@ use millpond::segments::{SegmentReader, SegmentSink};
 use millpond::{Outcome, Sink};
 use std::{collections::BTreeSet, fs, path::Path};
 
+/// Files to put into a directory.
+type State = Vec<(String, Vec<u8>)>;
+
 fn names(path: &Path) -> BTreeSet<String> {
     files(path).into_iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect()
 }
@@ -26,7 +29,7 @@ fn every_mix_of_files_before_and_after_a_batch_is_the_old_state_or_the_new() {
     let manifest = fs::read(new.path().join("manifest")).unwrap();
     // In the order in which the steps are made.
     let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
-    let states: Vec<(Vec<(String, Vec<u8>)>, bool)> = vec![
+    let states: Vec<(State, bool)> = vec![
         (vec![(format!("{segment}.tmp"), Vec::new())], false),
         (vec![(format!("{segment}.tmp"), half(&whole))], false),
         (vec![(format!("{segment}.tmp"), whole.clone())], false),

@@ -72,7 +72,7 @@ fn a_merge_of_many_blocks_and_large_documents_keeps_every_byte() {
     let source =
         |id: u64, round: u64| format!("{{\"{round}\":\"{}\"}}", "y".repeat((id * 37 % 9_000) as usize));
     for round in 1..=4 {
-        let ids = (0..500).filter(|id| id % round == 0);
+        let ids = (0..500_u64).filter(|id| id.is_multiple_of(round));
         send(&sink, ids.map(|id| put("i", &format!("{id:04}"), source(id, round), round)).collect());
     }
     assert!(sink.compact_all().unwrap());
@@ -80,7 +80,7 @@ fn a_merge_of_many_blocks_and_large_documents_keeps_every_byte() {
     assert_eq!(page.len(), 500);
     for (id, document) in page {
         let id: u64 = id.parse().unwrap();
-        let round = (1..=4).rev().find(|round| id % round == 0).unwrap();
+        let round = (1..=4).rev().find(|round| id.is_multiple_of(*round)).unwrap();
         assert_eq!((document.seq, document.source.unwrap()), (round, source(id, round).into()));
     }
     assert!(SegmentReader::open(dir.path()).unwrap().verify().is_sound());
