@@ -8,7 +8,7 @@
 use crate::{
     Base, Drainer, Engine, Error, ErrorKind, Result, Sink, Takes,
     clock::{Clock, SimulatedClock},
-    sink::{DeadLetterFile, DeadLetters, MemoryDeadLetters},
+    sink::{DeadLetterFile, DeadLetters, MemoryDeadLetters, segments::SegmentSink},
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -152,7 +152,7 @@ impl Builder {
     /// time may write to a directory.
     pub fn open(mut self, directory: impl AsRef<Path>) -> Result<Engine> {
         let directory = directory.as_ref();
-        let store = Arc::new(crate::sink::MemorySink::new(Takes::Documents));
+        let store = Arc::new(SegmentSink::open(directory)?);
         if self.letters.is_none() {
             self.letters = Some(Arc::new(DeadLetterFile::open(directory.join("dead-letters.ndjson"))?));
         }

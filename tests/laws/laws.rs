@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const CASES: u32 = 3_000;
 
 /// A failure is shrunk and told as text, so nothing is kept in files.
-pub fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let default = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => default,

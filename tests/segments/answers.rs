@@ -139,7 +139,6 @@ fn what_no_segment_can_hold_is_rejected_and_the_rest_is_stored() {
 }
 
 #[test]
-#[ignore = "until NetOperation::new is written"]
 fn a_net_operation_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let sink = manual(dir.path());
