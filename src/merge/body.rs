@@ -39,9 +39,11 @@ pub(super) fn encode_update(text: &[u8], scope: &Scope, out: &mut Vec<u8>) -> Re
     if !body.touches_something() {
         return Err(invalid("an update needs doc or a field operation", start));
     }
-    let absent = match body.upsert {
+    let upsert = body.upsert.map(|at| reader.document(at, "upsert")).transpose()?;
+    // Where a body has both, the server takes doc_as_upsert; so is it here.
+    let absent = match upsert {
         _ if body.doc_as_upsert => Absent::FromPatch,
-        Some(at) => Absent::Document(reader.document(at, "upsert")?),
+        Some(document) => Absent::Document(document),
         None => Absent::None,
     };
     start_patch(Patch { is_always_written: !body.detect_noop, absent, fields: &[] }, out);
