@@ -73,7 +73,7 @@ pub enum Action<'a> {
     Delete,
 }
 
-/// Nesting of a document or body: as Elasticsearch and OpenSearch, 1,000 levels.
+/// Nesting of a document or body: 1,000 levels, as the servers take.
 pub const DEPTH_MAX: usize = 1_000;
 /// Bytes of one number's text.
 pub const NUMBER_BYTES_MAX: usize = 4_096;
@@ -119,6 +119,9 @@ fn check_length(what: &str, text: &str, bytes_max: usize) -> Result<()> {
     Ok(())
 }
 
+/// What an index name may not hold.
+const BANNED_IN_INDEX: [char; 13] = ['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':', '\0'];
+
 fn check_index(index: &str) -> Result<()> {
     check_length("the index name", index, INDEX_BYTES_MAX)?;
     let refused =
@@ -129,8 +132,7 @@ fn check_index(index: &str) -> Result<()> {
     if index.starts_with(['-', '_', '+']) {
         return refused("starts with one of - _ +".to_owned());
     }
-    const BANNED: [char; 13] = ['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':', '\0'];
-    if let Some(found) = index.chars().find(|character| BANNED.contains(character)) {
+    if let Some(found) = index.chars().find(|character| BANNED_IN_INDEX.contains(character)) {
         return refused(format!("holds {found:?}"));
     }
     // As Java's toLowerCase(Locale.ROOT), by which the servers decide.

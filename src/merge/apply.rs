@@ -126,7 +126,7 @@ fn write_steps(run: Run<'_>, value: Option<&[u8]>, out: &mut Vec<u8>, misfits: &
 fn steps(run: Run<'_>, value: Option<&[u8]>, misfits: &mut u64) -> Option<Vec<u8>> {
     let mut current = value.map(<[u8]>::to_vec);
     let mut next = Vec::new();
-    for primitive in run {
+    for primitive in run.primitives() {
         next.clear();
         match apply_run(Run(primitive.bytes), current.as_deref(), &mut next, misfits) {
             Effect::Kept => {}
@@ -152,42 +152,33 @@ impl Splice<'_, '_> {
     /// Applies the fields of a level to the object at a place of the base.
     pub(super) fn edit_object(&mut self, fields: &[u8], at: usize) -> (Effect, usize) {
         let edits_before = self.edits;
-        let index = FieldIndex::new(fields);
-        let mut found = Positions::default();
-        let mut items = Items::new(at);
-        while found.count < index.count {
-            let Some(member) = member(self.base, items.end) else { break };
-            match index.find(member.name) {
-                Some((position, field)) => {
-                    found.insert(position);
-                    let (effect, end) = self.edit(Run(field.run), member.value);
-                    if effect == Effect::Gone {
-                        self.cut_item(&items, member.start, end);
-                        items.end = end;
-                    } else {
-                        items.keep(end);
-                    }
-                }
-                None => items.keep(value_end(self.base, member.value)),
+        let mut walk = Walk::new(fields, at);
+        while let Some(found) = walk.next(self.base) {
+            let (effect, end) = self.edit(found.run, found.value);
+            if effect == Effect::Gone {
+                self.cut_item(&walk.items, found.start, end);
+                walk.items.end = end;
+            } else {
+                walk.items.keep(end);
             }
         }
-        let end = if found.count < index.count {
-            self.add_members(fields, &found, items)
-        } else {
-            container_end(self.base, items.end)
-        };
+        let end = self.add_members(&walk);
         let effect = if self.edits == edits_before { Effect::Kept } else { Effect::Written };
         (effect, end)
     }
 
     /// Adds the members that were not found, behind the last of an object's. Returns the place after the object.
     #[inline(never)]
-    fn add_members(&mut self, fields: &[u8], found: &Positions, items: Items) -> usize {
+    fn add_members(&mut self, walk: &Walk<'_>) -> usize {
+        let items = walk.items;
+        if walk.found.count == walk.index.count {
+            return container_end(self.base, items.end);
+        }
         let place = items.place_for_more(self.base);
         let mut comma = items.kept;
-        for (position, field) in Fields(fields).enumerate() {
+        for (position, field) in Fields(walk.fields).enumerate() {
             let run = Run(field.run);
-            if found.contains(position) || !run.exists_after_absent(false) {
+            if walk.found.contains(position) || !run.exists_after_absent(false) {
                 continue;
             }
             self.cut(place, place);
@@ -281,6 +272,40 @@ impl Splice<'_, '_> {
             Some(order) if order == wanted => self.replace(from, to, operand),
             Some(_) => Effect::Kept,
         }
+    }
+}
+
+/// A walk over an object's members, with the fields of a level beside it.
+struct Walk<'f> {
+    fields: &'f [u8],
+    index: FieldIndex<'f>,
+    found: Positions,
+    items: Items,
+}
+
+/// A member that the level names.
+struct Found<'f> {
+    start: usize,
+    value: usize,
+    run: Run<'f>,
+}
+
+impl<'f> Walk<'f> {
+    fn new(fields: &'f [u8], at: usize) -> Self {
+        Self { fields, index: FieldIndex::new(fields), found: Positions::default(), items: Items::new(at) }
+    }
+
+    /// Steps over the members that the level does not name, to the next that it does. Stops where all were found.
+    fn next(&mut self, base: &[u8]) -> Option<Found<'f>> {
+        while self.found.count < self.index.count {
+            let member = member(base, self.items.end)?;
+            if let Some((position, field)) = self.index.find(member.name) {
+                self.found.insert(position);
+                return Some(Found { start: member.start, value: member.value, run: Run(field.run) });
+            }
+            self.items.keep(value_end(base, member.value));
+        }
+        None
     }
 }
 

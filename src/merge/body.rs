@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
         for (section, at) in rest {
             let mut added = Vec::new();
             self.section(*section, *at, &mut added)?;
-            let joined = self.join(part(out, start, out.len()), &added, *at)?;
+            let joined = Self::join(part(out, start, out.len()), &added, *at)?;
             out.truncate(start);
             out.extend_from_slice(&joined);
         }
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The fields of two parts of one body, which may share levels and nothing else.
-    fn join(self, one: &[u8], other: &[u8], at: usize) -> Result<Vec<u8>> {
+    fn join(one: &[u8], other: &[u8], at: usize) -> Result<Vec<u8>> {
         let mut out = Vec::with_capacity(one.len() + other.len());
         let mut fold = Fold { levels_only: true, ..Fold::default() };
         fold.fields(one, other, &mut out);
@@ -402,7 +402,7 @@ impl<'a> Reader<'a> {
             _ => {
                 let (first, second) = pairs.split_at(pairs.len() / 2);
                 let (one, other) = (self.fold_pairs(first)?, self.fold_pairs(second)?);
-                self.join(&one, &other, second.first().copied().unwrap_or(0))
+                Self::join(&one, &other, second.first().copied().unwrap_or(0))
             }
         }
     }

@@ -27,13 +27,14 @@
 //! # Invariants
 //! 1. Whether a field moves is known from the kinds in its two runs, before they are joined: no level is joined
 //!    twice.
-//! 2. The stack holds one frame of [`Fold::fields`] and at most three others per level.
+//! 2. The stack holds one frame of [`Fold::fields`] per level, and four small ones more where a run is longer than one.
 
 use super::apply::{Effect, apply_run, compare_scalars, write_object};
 use super::decimal;
 use super::encoding::{
     FieldIndex, Fields, Kind, Positions, Primitive, Run, close, open, open_primitive, write_name,
 };
+use super::json::string::Name;
 use super::list;
 use std::cmp::Ordering;
 
@@ -65,118 +66,64 @@ enum Pushed {
 impl Fold {
     /// Writes the fields of two levels, joined.
     pub(super) fn fields(&mut self, earlier: &[u8], later: &[u8], out: &mut Vec<u8>) {
-        let index = FieldIndex::new(later);
-        let mut found = Positions::default();
-        let mut moved = Positions::default();
-        for field in Fields(earlier) {
-            let Some((position, later)) = index.find(field.name) else {
-                out.extend_from_slice(field.bytes);
-                continue;
-            };
-            found.insert(position);
-            if moves(Run(field.run), Run(later.run)) {
-                moved.insert(position);
-                continue;
+        let mut walk = Walk::new(earlier, later);
+        while let Some(both) = walk.next(out) {
+            write_name(out, both.name);
+            let length = open(out);
+            if let Some(levels) = Levels::of(both.earlier, both.later) {
+                let merge = open_primitive(out, levels.kind);
+                self.fields(levels.earlier, levels.later, out);
+                close(out, merge);
+                self.longest_run = self.longest_run.max(1);
+            } else {
+                self.run(both.earlier, both.later, out);
             }
-            write_name(out, field.name);
-            self.field(Run(field.run), Run(later.run), out);
+            close(out, length);
             if let Some(path) = &mut self.clash {
-                path.push(field.name.raw.to_vec());
+                path.push(both.name.raw.to_vec());
                 return;
             }
         }
-        if found.count < index.count || moved.count > 0 {
-            self.later_fields(earlier, later, &found, &moved, out);
+    }
+
+    /// Writes two runs, joined, of which one at least is not a merge alone.
+    fn run(&mut self, earlier: Run<'_>, later: Run<'_>, out: &mut Vec<u8>) {
+        if self.levels_only {
+            self.clash = Some(Vec::new());
+            return;
+        }
+        if !self.pair(earlier, later, out) {
+            self.runs(earlier, later, out);
         }
     }
 
-    /// Writes those fields of the later level that stand in its own order.
-    fn later_fields(
-        &mut self,
-        earlier: &[u8],
-        later: &[u8],
-        found: &Positions,
-        moved: &Positions,
-        out: &mut Vec<u8>,
-    ) {
-        let index = if moved.count > 0 { Some(FieldIndex::new(earlier)) } else { None };
-        for (position, field) in Fields(later).enumerate() {
-            if !found.contains(position) {
-                out.extend_from_slice(field.bytes);
-            } else if moved.contains(position)
-                && let Some((_, first)) = index.as_ref().and_then(|index| index.find(field.name))
-            {
-                write_name(out, field.name);
-                self.field(Run(first.run), Run(field.run), out);
-                if let Some(path) = &mut self.clash {
-                    path.push(field.name.raw.to_vec());
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Writes two runs on one field, joined, with their length before them.
-    fn field(&mut self, earlier: Run<'_>, later: Run<'_>, out: &mut Vec<u8>) {
-        let length = open(out);
-        match (earlier.single(), later.single()) {
-            (Some(one), Some(two)) if one.kind.is_merge() && two.kind.is_merge() => {
-                self.merges(one, two, out);
-                self.longest_run = self.longest_run.max(1);
-            }
-            _ if self.levels_only => self.clash = Some(Vec::new()),
-            (Some(one), Some(two)) => self.pair(one, two, out),
-            _ => self.runs(earlier, later, out),
-        }
-        close(out, length);
-    }
-
-    /// Writes two merges, joined.
-    fn merges(&mut self, one: Primitive<'_>, two: Primitive<'_>, out: &mut Vec<u8>) {
-        let kind = if one.kind == Kind::Create { Kind::Create } else { two.kind };
-        let length = open_primitive(out, kind);
-        self.fields(one.payload, two.payload, out);
-        close(out, length);
-    }
-
+    /// Writes two primitives, joined; false, and nothing written, where either run has more than one.
     #[inline(never)]
-    fn pair(&mut self, one: Primitive<'_>, two: Primitive<'_>, out: &mut Vec<u8>) {
+    fn pair(&mut self, one: Run<'_>, two: Run<'_>, out: &mut Vec<u8>) -> bool {
+        if one.single().is_none() || two.single().is_none() {
+            return false;
+        }
         let mut length = 1;
-        match self.push(one, two, out) {
+        match self.push(one.0, two.0, out) {
             Pushed::Joined => {}
-            Pushed::Earlier => out.extend_from_slice(one.bytes),
-            Pushed::Later => out.extend_from_slice(two.bytes),
+            Pushed::Earlier => out.extend_from_slice(one.0),
+            Pushed::Later => out.extend_from_slice(two.0),
             Pushed::Both => {
-                out.extend_from_slice(one.bytes);
-                out.extend_from_slice(two.bytes);
+                out.extend_from_slice(one.0);
+                out.extend_from_slice(two.0);
                 length = 2;
             }
         }
         self.longest_run = self.longest_run.max(length);
+        true
     }
 
     /// Writes two runs of any lengths, joined.
-    #[inline(never)]
     fn runs(&mut self, earlier: Run<'_>, later: Run<'_>, out: &mut Vec<u8>) {
-        let mut joined: Vec<Piece<'_>> = earlier.map(|primitive| Piece::Borrowed(primitive.bytes)).collect();
-        for primitive in later {
-            let mut last = Piece::Borrowed(primitive.bytes);
-            while let Some(before) = joined.last() {
-                let mut written = Vec::new();
-                match self.push_bytes(before.bytes(), last.bytes(), &mut written) {
-                    Pushed::Both => break,
-                    Pushed::Earlier => {
-                        last = Piece::Nothing;
-                        break;
-                    }
-                    Pushed::Later => {}
-                    Pushed::Joined => last = Piece::Owned(written),
-                }
-                joined.pop();
-            }
-            if !matches!(last, Piece::Nothing) {
-                joined.push(last);
-            }
+        let mut joined: Vec<Piece<'_>> = Vec::new();
+        joined.extend(earlier.primitives().map(|primitive| Piece::Borrowed(primitive.bytes)));
+        for primitive in later.primitives() {
+            self.push_piece(&mut joined, Piece::Borrowed(primitive.bytes));
         }
         for piece in &joined {
             out.extend_from_slice(piece.bytes());
@@ -184,25 +131,42 @@ impl Fold {
         self.longest_run = self.longest_run.max(joined.len());
     }
 
-    fn push_bytes(&mut self, one: &[u8], two: &[u8], out: &mut Vec<u8>) -> Pushed {
-        match (Run(one).single(), Run(two).single()) {
-            (Some(one), Some(two)) => self.push(one, two, out),
-            _ => Pushed::Both,
+    /// Puts a primitive at the end of a run, folding it with the last there as long as that can be done.
+    fn push_piece<'a>(&mut self, joined: &mut Vec<Piece<'a>>, mut piece: Piece<'a>) {
+        while let Some(before) = joined.pop() {
+            let mut written = Vec::new();
+            match self.push_bytes(before.bytes(), piece.bytes(), &mut written) {
+                Pushed::Later => {}
+                Pushed::Joined => piece = Piece::Owned(written),
+                Pushed::Earlier => return joined.push(before),
+                Pushed::Both => {
+                    joined.push(before);
+                    break;
+                }
+            }
         }
+        joined.push(piece);
     }
 
-    /// Folds a primitive with the one before it, by the table above.
-    fn push(&mut self, one: Primitive<'_>, two: Primitive<'_>, out: &mut Vec<u8>) -> Pushed {
+    fn push_bytes(&mut self, one: &[u8], two: &[u8], out: &mut Vec<u8>) -> Pushed {
+        if let Some(levels) = Levels::of(Run(one), Run(two)) {
+            let merge = open_primitive(out, levels.kind);
+            self.fields(levels.earlier, levels.later, out);
+            close(out, merge);
+            return Pushed::Joined;
+        }
+        self.push(one, two, out)
+    }
+
+    /// Folds a primitive with the one before it, by the table above; two merges never come here.
+    #[inline(never)]
+    fn push(&mut self, one: &[u8], two: &[u8], out: &mut Vec<u8>) -> Pushed {
         use Kind::{Append, Create, Inc, Keep, Max, Min, Remove, Set, Subtract, Union};
+        let (Some(one), Some(two)) = (Run(one).single(), Run(two).single()) else { return Pushed::Both };
         match (one.kind, two.kind) {
-            (_, Set | Remove) => Pushed::Later,
+            (_, Set | Remove) | (Inc | Min | Max, Create) => Pushed::Later,
             (Set, _) => self.push_onto_value(Some(one.payload), two, out),
             (Remove, _) => self.push_onto_value(None, two, out),
-            (Keep | Create, Keep | Create) => {
-                self.merges(one, two, out);
-                Pushed::Joined
-            }
-            (Inc | Min | Max, Create) => Pushed::Later,
             (Append, Create) if !one.payload.is_empty() => {
                 let length = open_primitive(out, Set);
                 write_object(two.payload, out, &mut self.misfits);
@@ -243,11 +207,95 @@ impl Fold {
     }
 }
 
+/// Two merges on one node, to be joined.
+struct Levels<'a> {
+    kind: Kind,
+    earlier: &'a [u8],
+    later: &'a [u8],
+}
+
+impl<'a> Levels<'a> {
+    /// The two merges, where either run is one.
+    #[inline(never)]
+    fn of(earlier: Run<'a>, later: Run<'a>) -> Option<Self> {
+        let (one, two) = (earlier.single()?, later.single()?);
+        if !one.kind.is_merge() || !two.kind.is_merge() {
+            return None;
+        }
+        let kind = if one.kind == Kind::Create { Kind::Create } else { two.kind };
+        Some(Self { kind, earlier: one.payload, later: two.payload })
+    }
+}
+
+/// Two levels walked for joining: first the earlier one's fields, then what is left of the later one's.
+struct Walk<'a> {
+    earlier: &'a [u8],
+    earlier_rest: Fields<'a>,
+    later_rest: std::iter::Enumerate<Fields<'a>>,
+    later_index: FieldIndex<'a>,
+    /// Built where a field moves.
+    earlier_index: Option<Box<FieldIndex<'a>>>,
+    /// The later one's fields that the earlier one has.
+    found: Positions,
+    /// Those of them that stand in the later one's place.
+    moved: Positions,
+}
+
+/// A field that both levels have.
+struct Both<'a> {
+    name: Name<'a>,
+    earlier: Run<'a>,
+    later: Run<'a>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(earlier: &'a [u8], later: &'a [u8]) -> Self {
+        Self {
+            earlier,
+            earlier_rest: Fields(earlier),
+            later_rest: Fields(later).enumerate(),
+            later_index: FieldIndex::new(later),
+            earlier_index: None,
+            found: Positions::default(),
+            moved: Positions::default(),
+        }
+    }
+
+    /// Writes the fields that only one level has, up to the next that both have.
+    fn next(&mut self, out: &mut Vec<u8>) -> Option<Both<'a>> {
+        for field in self.earlier_rest.by_ref() {
+            let Some((position, later)) = self.later_index.find(field.name) else {
+                out.extend_from_slice(field.bytes);
+                continue;
+            };
+            self.found.insert(position);
+            if moves(Run(field.run), Run(later.run)) {
+                self.moved.insert(position);
+                continue;
+            }
+            return Some(Both { name: field.name, earlier: Run(field.run), later: Run(later.run) });
+        }
+        if self.found.count == self.later_index.count && self.moved.count == 0 {
+            return None;
+        }
+        for (position, field) in self.later_rest.by_ref() {
+            if !self.found.contains(position) {
+                out.extend_from_slice(field.bytes);
+            } else if self.moved.contains(position) {
+                let earlier = self.earlier;
+                let index = self.earlier_index.get_or_insert_with(|| Box::new(FieldIndex::new(earlier)));
+                let (_, first) = index.find(field.name)?;
+                return Some(Both { name: field.name, earlier: Run(first.run), later: Run(field.run) });
+            }
+        }
+        None
+    }
+}
+
 /// A primitive of a run that is being joined.
 enum Piece<'a> {
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
-    Nothing,
 }
 
 impl Piece<'_> {
@@ -255,7 +303,6 @@ impl Piece<'_> {
         match self {
             Piece::Borrowed(bytes) => bytes,
             Piece::Owned(bytes) => bytes,
-            Piece::Nothing => &[],
         }
     }
 }

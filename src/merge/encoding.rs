@@ -163,7 +163,7 @@ pub(super) struct Field<'a> {
 }
 
 /// The fields of a level, in order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
@@ -203,7 +203,7 @@ pub(super) struct Primitive<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// The primitives of a run, in order.
+/// What is done to one field: primitives, carried out in order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a>(pub(super) &'a [u8]);
 
@@ -233,17 +233,27 @@ impl<'a> Run<'a> {
     /// Whether there is a value after the run, given whether there was one before only where none was.
     #[inline]
     pub(super) fn exists_after_absent(self, before: bool) -> bool {
-        self.fold(before, |exists, primitive| primitive.kind.makes().unwrap_or(exists))
+        self.primitives().fold(before, |exists, primitive| primitive.kind.makes().unwrap_or(exists))
+    }
+
+    /// The primitives, in order.
+    #[inline]
+    pub(super) fn primitives(self) -> Primitives<'a> {
+        Primitives(self)
     }
 }
 
-impl<'a> Iterator for Run<'a> {
+/// The primitives of a run, in order.
+#[derive(Clone, Debug)]
+pub(super) struct Primitives<'a>(Run<'a>);
+
+impl<'a> Iterator for Primitives<'a> {
     type Item = Primitive<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Primitive<'a>> {
-        let (first, rest) = self.split_first()?;
-        *self = rest;
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
         Some(first)
     }
 }
@@ -272,7 +282,7 @@ pub(super) fn longest_run(fields: &[u8]) -> usize {
     let mut longest = 0;
     for field in Fields(fields) {
         let mut length = 0;
-        for primitive in Run(field.run) {
+        for primitive in Run(field.run).primitives() {
             length += 1;
             if primitive.kind.is_merge() {
                 longest = longest.max(longest_run(primitive.payload));

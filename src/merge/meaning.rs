@@ -47,16 +47,23 @@ fn same_fields(one: &[u8], other: &[u8]) -> bool {
     for field in Fields(one) {
         count += 1;
         let Some((_, same)) = index.find(field.name) else { return false };
-        let (mut first, mut second) = (Run(field.run), Run(same.run));
-        loop {
-            match (first.next(), second.next()) {
-                (None, None) => break,
-                (Some(one), Some(other)) if same_primitive(one, other) => {}
-                _ => return false,
-            }
+        if !same_run(Run(field.run), Run(same.run)) {
+            return false;
         }
     }
     count == index.count
+}
+
+fn same_run(mut one: Run<'_>, mut other: Run<'_>) -> bool {
+    loop {
+        match (one.split_first(), other.split_first()) {
+            (None, None) => return true,
+            (Some((first, one_rest)), Some((second, other_rest))) if same_primitive(first, second) => {
+                (one, other) = (one_rest, other_rest);
+            }
+            _ => return false,
+        }
+    }
 }
 
 fn same_primitive(one: Primitive<'_>, other: Primitive<'_>) -> bool {

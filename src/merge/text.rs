@@ -96,7 +96,7 @@ struct Leaf<'a> {
     primitive: Option<Primitive<'a>>,
 }
 
-impl<'a> Leaf<'a> {
+impl Leaf<'_> {
     fn section(&self) -> &'static str {
         match self.primitive {
             None => "doc",
@@ -143,7 +143,7 @@ impl<'a> Plan<'a> {
 
     fn run(&mut self, run: Run<'a>, level: usize, name: &'a [u8], first: usize) -> (usize, bool) {
         let (mut round, mut creates) = (first, false);
-        for primitive in run {
+        for primitive in run.primitives() {
             if round == first {
                 creates = primitive.kind.makes() == Some(true);
             }

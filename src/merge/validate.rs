@@ -61,7 +61,7 @@ fn fields(encoded: &[u8], level: usize) -> Result<(), String> {
 fn run(run: Run<'_>, level: usize) -> Result<(), String> {
     let mut bytes = 0;
     let mut before: Option<Primitive<'_>> = None;
-    for primitive in run {
+    for primitive in run.primitives() {
         bytes += primitive.bytes.len();
         payload(primitive, level)?;
         if before.is_some_and(|before| folds(before, primitive)) {
@@ -78,14 +78,17 @@ fn run(run: Run<'_>, level: usize) -> Result<(), String> {
 fn folds(one: Primitive<'_>, two: Primitive<'_>) -> bool {
     use Kind::{Append, Create, Inc, Keep, Max, Min, Remove, Set, Subtract, Union};
     match (one.kind, two.kind) {
-        (Set | Remove, _) | (_, Set | Remove) => true,
         (Min, Min) | (Max, Max) => byte(one.payload, 0) == b'"' && byte(two.payload, 0) == b'"',
-        (Keep | Create, Keep | Create)
-        | (Inc, Inc)
-        | (Inc | Min | Max, Create)
-        | (Create, Inc | Min | Max) => true,
-        (Append, Append) | (Union, Union) | (Subtract, Subtract) => true,
         (Append, Create | Keep | Inc | Min | Max) => !one.payload.is_empty(),
+        (Set | Remove, _)
+        | (_, Set | Remove)
+        | (Keep | Create, Keep | Create)
+        | (Inc | Min | Max, Create)
+        | (Create, Inc | Min | Max)
+        | (Inc, Inc)
+        | (Append, Append)
+        | (Union, Union)
+        | (Subtract, Subtract) => true,
         _ => false,
     }
 }

@@ -43,7 +43,10 @@ impl<'a> Pair<'a> {
     /// Compares the values at two places; the places after them where they are equal.
     fn equal(self, one: usize, other: usize, levels: usize) -> Option<(usize, usize)> {
         match (byte(self.one, one), byte(self.other, other)) {
-            (b'{', b'{') if levels > 0 => self.equal_objects(one + 1, other + 1, levels - 1),
+            (b'{', b'{') if levels > 0 => match self.equal_in_order(one + 1, other + 1, levels - 1)? {
+                Walked::All(one, other) => Some((one, other)),
+                Walked::Until(one, other) => self.equal_in_any_order(one, other, levels - 1),
+            },
             (b'[', b'[') if levels > 0 => self.equal_lists(one + 1, other + 1, levels - 1),
             _ => self.equal_scalars(one, other),
         }
@@ -72,33 +75,61 @@ impl<'a> Pair<'a> {
         }
     }
 
-    fn equal_objects(self, mut one: usize, mut other: usize, levels: usize) -> Option<(usize, usize)> {
+    /// Compares the members of two objects as long as their names come in one order.
+    fn equal_in_order(self, mut one: usize, mut other: usize, levels: usize) -> Option<Walked> {
         loop {
             match (member(self.one, one), member(self.other, other)) {
                 (Some(a), Some(b)) if a.name == b.name => {
                     (one, other) = self.equal(a.value, b.value, levels)?;
                 }
-                (Some(_), Some(_)) => return self.equal_unordered(one, other, levels),
-                (None, None) => return Some((space(self.one, one) + 1, space(self.other, other) + 1)),
+                (Some(_), Some(_)) => return Some(Walked::Until(one, other)),
+                (None, None) => {
+                    return Some(Walked::All(space(self.one, one) + 1, space(self.other, other) + 1));
+                }
                 _ => return None,
             }
         }
     }
 
     /// Compares what is left of two objects, in any order of names.
-    #[inline(never)]
-    fn equal_unordered(self, mut one: usize, mut other: usize, levels: usize) -> Option<(usize, usize)> {
-        let mut rest: HashMap<NameKey<'a>, usize, RandomState> = HashMap::default();
-        while let Some(member) = member(self.other, other) {
-            rest.insert(NameKey(member.name), member.value);
-            other = value_end(self.other, member.value);
+    fn equal_in_any_order(self, mut one: usize, other: usize, levels: usize) -> Option<(usize, usize)> {
+        let (mut rest, other_end) = members_by_name(self.other, other);
+        while let Some((value, other_value)) = self.partner(one, &mut rest)? {
+            one = self.equal(value, other_value, levels)?.0;
         }
-        while let Some(member) = member(self.one, one) {
-            let value = rest.remove(&NameKey(member.name))?;
-            one = self.equal(member.value, value, levels)?.0;
-        }
-        rest.is_empty().then(|| (space(self.one, one) + 1, space(self.other, other) + 1))
+        rest.is_empty().then(|| (space(self.one, one) + 1, other_end))
     }
+
+    /// The value of the next member and that of its namesake, which is taken out of `rest`. Nothing at all where
+    /// it has none; nothing inside where there is no next member.
+    #[inline(never)]
+    fn partner(self, one: usize, rest: &mut MembersByName<'a>) -> Option<Option<(usize, usize)>> {
+        let Some(member) = member(self.one, one) else { return Some(None) };
+        let other_value = rest.remove(&NameKey(member.name))?;
+        Some(Some((member.value, other_value)))
+    }
+}
+
+/// Where values stand.
+type MembersByName<'a> = HashMap<NameKey<'a>, usize, RandomState>;
+
+/// The members of an object from a place on, and the place after the object.
+#[inline(never)]
+fn members_by_name(text: &[u8], mut at: usize) -> (MembersByName<'_>, usize) {
+    let mut members = MembersByName::default();
+    while let Some(member) = member(text, at) {
+        members.insert(NameKey(member.name), member.value);
+        at = value_end(text, member.value);
+    }
+    (members, space(text, at) + 1)
+}
+
+/// How far two objects were walked side by side.
+enum Walked {
+    /// To their ends.
+    All(usize, usize),
+    /// To the first members whose names differ.
+    Until(usize, usize),
 }
 
 /// A name that hashes by what it means.
@@ -220,5 +251,19 @@ mod tests {
         };
         assert!(same(&deep("1"), &deep("1")));
         assert!(!same(&deep("1"), &deep("2")));
+    }
+
+    #[test]
+    fn the_deepest_values_that_folding_can_make_compare_by_value() {
+        let deep = |before: &str, after: &str| {
+            let levels = VALUE_DEPTH_MAX - 1;
+            let (open, close) = (format!("{{{before}\"a\":"), format!("{after}}}"));
+            format!("{}[1]{}", open.repeat(levels), close.repeat(levels))
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+            let compare = || assert!(same(&deep("\"b\":1,", ""), &deep("", ",\"b\":1")));
+            thread.spawn_scoped(scope, compare).unwrap().join().unwrap();
+        });
     }
 }

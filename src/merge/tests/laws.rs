@@ -70,8 +70,8 @@ fn section() -> BoxedStrategy<String> {
     let tree = |key: &'static str, operand: BoxedStrategy<String>| {
         (path(), operand)
             .prop_map(move |(path, operand)| {
-                let open: String = path.iter().map(|name| format!("{{\"{name}\":")).collect();
-                format!("\"{key}\":{open}{operand}{}", "}".repeat(path.len()))
+                let names = path.join("\":{\"");
+                format!("\"{key}\":{{\"{names}\":{operand}{}", "}".repeat(path.len()))
             })
             .boxed()
     };
@@ -95,16 +95,14 @@ fn section() -> BoxedStrategy<String> {
 fn update() -> BoxedStrategy<NetOperation> {
     (prop::collection::vec(section(), 1..3), prop::collection::vec(section(), 0..4), document(1), 0..6)
         .prop_map(|(sections, then, upsert, flags)| {
-            let mut rest = String::new();
-            if !then.is_empty() {
-                rest += &format!(",\"then\":[{{{}}}]", then.join("},{"));
-            }
-            match flags {
-                0 => rest += ",\"doc_as_upsert\":true",
-                1 => rest += &format!(",\"upsert\":{upsert}"),
-                2 => rest += ",\"detect_noop\":false",
-                _ => {}
-            }
+            let then =
+                if then.is_empty() { String::new() } else { format!(",\"then\":[{{{}}}]", then.join("},{")) };
+            let rest = match flags {
+                0 => format!("{then},\"doc_as_upsert\":true"),
+                1 => format!("{then},\"upsert\":{upsert}"),
+                2 => format!("{then},\"detect_noop\":false"),
+                _ => then,
+            };
             let parse = |sections: &str| {
                 NetOperation::new(Action::Update(format!("{{{sections}{rest}}}").as_bytes()))
             };

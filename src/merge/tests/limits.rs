@@ -49,19 +49,12 @@ fn the_deepest_operations_fit_a_small_stack() {
 fn runs_of_several_on_every_level_fit_a_small_stack() {
     on_a_small_stack(|| {
         // On each level: a union and then a merge, which do not fold. `{}` in the list is what the union may meet.
-        let mut net: Option<NetOperation> = None;
-        let mut path = Vec::new();
-        for _ in 0..DEPTH_MAX - 2 {
-            path.push("a");
-            let body = crate::UpdateBody::new().union(&path, "[{}]").build();
-            let next = NetOperation::new(Action::Update(&body)).unwrap();
-            net = Some(match net {
-                Some(net) if path.len() % 2 == 0 => net.compose(&next),
-                Some(net) => net.compose(&next),
-                None => next,
-            });
-        }
-        let net = net.unwrap();
+        let levels = vec!["a"; DEPTH_MAX - 2];
+        let union = |depth: usize| {
+            let body = crate::UpdateBody::new().union(&levels[..depth], "[{}]").build();
+            NetOperation::new(Action::Update(&body)).unwrap()
+        };
+        let net = (2..=levels.len()).fold(union(1), |net, depth| net.compose(&union(depth)));
         assert_eq!(net.longest_run(), 2);
         let twice = net.compose(&net);
         validate(twice.as_net()).unwrap();
