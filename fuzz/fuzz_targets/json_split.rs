@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use millpond::ErrorKind;
+use millpond::{Action, NetOperation};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
@@ -35,9 +35,9 @@ fn judge(text: &[u8]) -> Verdict {
         let raw = raw.get();
         let inner: Vec<&RawValue> = match raw.as_bytes()[0] {
             b'{' | b'[' if depth > DEPTH_MAX => return Verdict::TooLarge,
-            b'{' => match serde_json::from_str::<Members>(raw) {
-                Ok(Members { equal_names: false, values }) => values,
-                Ok(_) => return Verdict::EqualNames,
+            b'{' => match serde_json::from_str::<Pairs>(raw) {
+                Ok(pairs) if pairs.has_equal_names() => return Verdict::EqualNames,
+                Ok(pairs) => pairs.0.into_iter().map(|(_, value)| value).collect(),
                 Err(_) => return Verdict::Malformed,
             },
             b'[' => match serde_json::from_str(raw) {
@@ -52,12 +52,17 @@ fn judge(text: &[u8]) -> Verdict {
     Verdict::Good
 }
 
-struct Members<'a> {
-    equal_names: bool,
-    values: Vec<&'a RawValue>,
+/// The members of one object, in order.
+struct Pairs<'a>(Vec<(Name, &'a RawValue)>);
+
+impl Pairs<'_> {
+    fn has_equal_names(&self) -> bool {
+        let mut names = HashSet::new();
+        self.0.iter().any(|(name, _)| !names.insert(&name.0))
+    }
 }
 
-#[derive(PartialEq, Eq, Hash)]
+/// What a name stands for; lone surrogates as WTF-8.
 struct Name(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Name {
@@ -76,24 +81,36 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for Pairs<'de> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
         struct Map;
         impl<'de> Visitor<'de> for Map {
-            type Value = Members<'de>;
+            type Value = Pairs<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let (mut names, mut members) = (HashSet::new(), Members { equal_names: false, values: Vec::new() });
-                while let Some(name) = map.next_key::<Name>()? {
-                    members.equal_names |= !names.insert(name);
-                    members.values.push(map.next_value()?);
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
                 }
-                Ok(members)
+                Ok(Pairs(pairs))
             }
         }
         reader.deserialize_map(Map)
+    }
+}
+
+/// The members as serde_json sees them are those that the splitter found, in order.
+fn agree(text: &[u8], members: &[(&[u8], &[u8])]) {
+    let text = std::str::from_utf8(text).expect("a document is UTF-8");
+    let expected: Vec<(Name, &RawValue)> =
+        serde_json::from_str::<Pairs>(text).unwrap_or_else(|error| panic!("{error}: {text}")).0;
+    assert_eq!(members.len(), expected.len(), "{text}");
+    for ((name, value), (expected_name, expected_value)) in members.iter().zip(expected) {
+        let quoted = [b"\"", *name, b"\""].concat();
+        let name: Name = serde_json::from_slice(&quoted).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!((name.0, *value), (expected_name.0, expected_value.get().as_bytes()), "{text}");
     }
 }
 
@@ -101,12 +118,13 @@ fuzz_target!(|text: &[u8]| {
     let verdict = judge(text);
     let shown = String::from_utf8_lossy(text);
     match (millpond::fuzzing::split_json(text), &verdict) {
-        (Ok(_), _) => assert_eq!(verdict, Verdict::Good, "taken: {shown}"),
-        (Err(error), Verdict::Good) => panic!("refused: {error}: {shown}"),
-        // A text with several faults may be refused for any of them.
-        (Err(error), Verdict::TooLarge | Verdict::EqualNames | Verdict::Malformed) => {
-            assert!(error.offset().is_none_or(|offset| offset <= text.len()), "{error}: {shown}");
-            assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge), "{error}: {shown}");
+        (Some(members), Verdict::Good) => agree(text, &members),
+        (Some(_), _) => panic!("{verdict:?}, but taken: {shown}"),
+        (None, Verdict::Good) => panic!("refused: {shown}"),
+        (None, _) => {
+            let error = NetOperation::new(Action::Index(text)).expect_err("refused as an operation as well");
+            assert!(error.is_bad_input(), "{error}: {shown}");
+            assert!(error.offset().is_some_and(|offset| offset <= text.len()), "{error}: {shown}");
         }
     }
 });

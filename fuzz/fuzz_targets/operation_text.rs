@@ -6,7 +6,7 @@
 mod judge;
 
 use judge::action::OwnedAction;
-use judge::trial::{Trial, fold, net, written};
+use judge::trial::{Trial, fold, written};
 use libfuzzer_sys::fuzz_target;
 use millpond::{Action, NetOperation};
 
@@ -33,16 +33,18 @@ fuzz_target!(|input: &[u8]| {
     for base in BASES.map(Some).into_iter().chain([None]) {
         Trial::new(base, &[owned.clone(), owned.clone()]).obeys_every_law();
     }
-    let alone = net(&owned);
-    let _ = fold(&[alone.clone(), alone]);
+    let folded = fold(&[operation.clone(), operation.clone()]);
+    for net in [operation, folded] {
+        millpond::fuzzing::validate_net(&net).unwrap_or_else(|broken| panic!("{broken}: {}", written(&net)));
+    }
 });
 
 fn owned(letter: u8, body: &[u8]) -> OwnedAction {
-    let text = String::from_utf8(body.to_vec()).expect("what was accepted is UTF-8");
+    let text = || String::from_utf8(body.to_vec()).expect("what was accepted is UTF-8");
     match letter {
-        b'i' => OwnedAction::Index(text),
-        b'c' => OwnedAction::Create(text),
-        b'u' => OwnedAction::Update(text),
+        b'i' => OwnedAction::Index(text()),
+        b'c' => OwnedAction::Create(text()),
+        b'u' => OwnedAction::Update(text()),
         _ => OwnedAction::Delete,
     }
 }
