@@ -49,3 +49,10 @@ pub mod segments {
     pub use crate::segment::{Damage, IndexStats, Scan, SegmentReader, SegmentStats, VerifyReport, verify};
     pub use crate::sink::segments::{Compaction, SegmentOptions, SegmentSink};
 }
+
+/// Doors for the fuzz targets and nobody else: compiled only under `--cfg fuzzing`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::merge::fuzzing::{split_json, validate_net};
+    pub use crate::segment::fuzz::{Entries, build_segment, read_segment, reseal};
+}

@@ -141,12 +141,12 @@ fn misfits_that_folding_decides_are_counted_where_they_are_folded() {
     let put = index(r#"{"a":"x"}"#).unwrap();
     let mut out = Vec::new();
     let inc = update(r#"{"inc":{"a":1}}"#);
-    assert_eq!(super::super::compose(put.as_ref(), inc.as_ref(), &mut out).misfits, 1);
+    assert_eq!(super::super::compose(put.as_net(), inc.as_net(), &mut out).misfits, 1);
     let doc = update(r#"{"doc":{"a":{}}}"#);
-    assert_eq!(super::super::compose(doc.as_ref(), inc.as_ref(), &mut out).misfits, 1);
-    assert_eq!(super::super::compose(inc.as_ref(), doc.as_ref(), &mut out).misfits, 0);
+    assert_eq!(super::super::compose(doc.as_net(), inc.as_net(), &mut out).misfits, 1);
+    assert_eq!(super::super::compose(inc.as_net(), doc.as_net(), &mut out).misfits, 0);
     let append = update(r#"{"append":{"a":[1]}}"#);
-    assert_eq!(super::super::compose(append.as_ref(), inc.as_ref(), &mut out).misfits, 1);
+    assert_eq!(super::super::compose(append.as_net(), inc.as_net(), &mut out).misfits, 1);
 }
 
 #[test]
