@@ -41,8 +41,6 @@ mod validate;
 
 pub use net::{Applied, NetOperation, Shape};
 pub(crate) use net::{NetRef, apply, compose, encode};
-#[cfg(any(test, fuzzing, debug_assertions))]
-#[allow(unused_imports, reason = "a build without tests may have no use for it")]
 pub(crate) use validate::validate;
 
 /// What the fuzz targets compare with other implementations.

@@ -1,8 +1,5 @@
 //! The invariants of a net operation's bytes, for tests and fuzzing: see [`encoding`](super::encoding).
 
-#![cfg(any(test, fuzzing, debug_assertions))]
-#![allow(dead_code, reason = "a build without tests may have no use for it")]
-
 use super::encoding::{FieldIndex, Fields, Kind, Primitive, Run, longest_run};
 use super::json::check::{Bounds, check, check_object};
 use super::json::scan::byte;
