@@ -82,7 +82,7 @@ impl Scheduler {
         if !again.is_empty() {
             return Step::Again(again);
         }
-        let mut demands = vec![];
+        let mut demands = vec![Demand::Urgent];
         if let Some(arrived_us) = now_us.checked_sub(self.pace.max_delay_us / 8 * 7) {
             demands.push(Demand::Due { arrived_us });
         }

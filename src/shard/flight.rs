@@ -26,7 +26,9 @@ use std::sync::Arc;
 /// What to take, in the order of precedence of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Demand {
-    /// What arrived at or before this monotonic time, and what has something queueing behind it.
+    /// What has something queueing behind it.
+    Urgent,
+    /// What arrived at or before this monotonic time.
     Due { arrived_us: u64 },
     /// Least recently written entries of about this many bytes.
     Pressure { bytes: usize },
@@ -101,8 +103,8 @@ impl Shard {
         room: &mut Room,
         flights: &mut Vec<Flight>,
     ) -> bool {
-        if matches!(demand, Demand::Due { .. }) {
-            self.take_urgent(now_us, room, flights);
+        if demand == Demand::Urgent {
+            return self.take_urgent(now_us, room, flights);
         }
         let order = if matches!(demand, Demand::Pressure { .. }) { Order::Written } else { Order::Age };
         let mut wanted = if let Demand::Pressure { bytes } = demand { bytes } else { usize::MAX };
@@ -129,19 +131,23 @@ impl Shard {
         false
     }
 
-    fn take_urgent(&mut self, now_us: u64, room: &mut Room, flights: &mut Vec<Flight>) {
+    fn take_urgent(&mut self, now_us: u64, room: &mut Room, flights: &mut Vec<Flight>) -> bool {
         for _ in 0..self.urgent.len() {
-            let Some(id) = self.urgent.pop_front() else { return };
+            let Some(id) = self.urgent.pop_front() else { break };
             let Some(slot) = self.slab.get_mut(id) else { continue };
-            if slot.may_leave(now_us) && room.admits(slot) {
+            if slot.pending.is_none() {
+                slot.urgent = false;
+            } else if !slot.may_leave(now_us) {
+                self.urgent.push_back(id);
+            } else if room.admits(slot) {
                 slot.urgent = false;
                 self.launch(id, flights);
-            } else if slot.pending.is_some() {
-                self.urgent.push_back(id);
             } else {
-                slot.urgent = false;
+                self.urgent.push_front(id);
+                return true;
             }
         }
+        false
     }
 
     /// The pending entry of a slot becomes its flight.
