@@ -354,8 +354,10 @@ impl Shard {
         let below = NetRef::from_bytes(&top.net);
         let foldable = top.routing.as_deref() == incoming.routing && {
             let composed = compose(below, incoming.net, &mut self.scratch);
-            self.misfits(incoming.index, composed.misfits);
-            composed.longest_run <= RUN_MAX.max(incoming.net.longest_run())
+            let folds = composed.longest_run <= RUN_MAX.max(incoming.net.longest_run());
+            // What does not fold is composed again later, or never: its misfits are counted then.
+            self.misfits(incoming.index, if folds { composed.misfits } else { 0 });
+            folds
         };
         let accepted =
             if foldable { Ok(self.replace_top(id, incoming, seq)) } else { self.queue(id, incoming, seq) };
