@@ -10,9 +10,7 @@
 //! its closure returns what must be dropped or told, which happens after it. A panic under the lock latches
 //! the engine: a shard left half changed must not be trusted.
 
-use super::{
-    Accepted, Incoming, Kind, Memory, Refusal, Shard, TicketCell, indices::Indices, slot::SLOT_BYTES,
-};
+use super::{Accepted, Incoming, Kind, Memory, Refusal, Shard, TicketCell, indices::Indices};
 use crate::{
     document::IndexId,
     merge::NetRef,
@@ -125,18 +123,34 @@ impl Bank {
         submission: &Submission<'_>,
     ) -> Result<Accepted, Refused> {
         let Submission { routing, kind, net, ticket, now_us, stamp_us, bytes } = *submission;
-        // The most it may need: the operation twice (a patch and a document that it grows), with the slack of
-        // an entry's buffer, and a new slot.
-        let need = 3 * net.as_bytes().len() + id.len() + 2 * SLOT_BYTES;
-        if !self.memory.reserve(need) && !self.make_room(need, now_us) {
-            return Err(Refused::Full { bytes: need });
-        }
         let (hash, shard) = self.place(index, id);
-        let ceiling = self.ceiling.load(Ordering::Acquire);
-        let incoming =
-            Incoming { hash, index, id, routing, kind, net, ticket, now_us, stamp_us, ceiling, bytes };
-        let accepted = self.with_reserved(shard, need, |shard| Some(shard.submit(&incoming)));
-        accepted.unwrap_or(Err(Refusal::Busy)).map_err(Refused::Shard)
+        let mut room = Incoming::need(net, id, routing, ticket.is_some());
+        loop {
+            if !self.memory.reserve(room) && !self.make_room(room, now_us) {
+                return Err(Refused::Full { bytes: room });
+            }
+            let ceiling = self.ceiling.load(Ordering::Acquire);
+            let incoming = Incoming {
+                hash,
+                index,
+                id,
+                routing,
+                kind,
+                net,
+                ticket,
+                now_us,
+                stamp_us,
+                ceiling,
+                bytes,
+                room,
+            };
+            let accepted = self.with_reserved(shard, room, |shard| Some(shard.submit(&incoming)));
+            match accepted.unwrap_or(Err(Refusal::Busy)) {
+                // Only the shard knows what folding takes; it asks for more than before each time.
+                Err(Refusal::Cramped { bytes }) => room = bytes.max(room + 1),
+                answer => return answer.map_err(Refused::Shard),
+            }
+        }
     }
 
     /// Lets go of clean documents until `need` bytes can be reserved; true if they were.

@@ -265,6 +265,7 @@ impl Shard {
         self.change(id, |slot| {
             slot.pending = Some(lower);
             if let Some(upper) = queued {
+                slot.later.reserve_exact(1);
                 slot.later.push_front(upper);
             }
         });
@@ -289,10 +290,13 @@ impl Shard {
             return Some(upper);
         }
         self.misfits(index, composed.misfits);
+        // Nobody reserved memory for this: no buffer gets more than it needs.
         lower.net.clear();
+        lower.net.reserve_exact(self.scratch.len());
         lower.net.extend_from_slice(&self.scratch);
         lower.last_seq = upper.last_seq;
         lower.tally.append(&upper.tally, existence);
+        lower.trackers.reserve_exact(upper.trackers.len());
         lower.trackers.extend(
             upper.trackers.into_iter().map(|t| Tracker { pair: t.pair.through(existence), ticket: t.ticket }),
         );

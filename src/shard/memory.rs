@@ -2,8 +2,9 @@
 //!
 //! # Design
 //! Every shard keeps the exact weight of what it holds, under its lock; the shell adds the differences up
-//! here. A submit *reserves* the most it may need before it takes the shard lock and gives back what it did
-//! not use; so the sum never passes the bound, whatever the threads do at once. A share of the bound
+//! here. A submit *reserves* what it may need before it takes the shard lock and gives back what it did not
+//! use; the shard refuses what would grow it by more. So the sum never passes the bound, whatever the threads
+//! do at once. A share of the bound
 //! ([`BUFFER_SHARE`]) is kept from submits for the drain's encode buffers, so that draining never needs
 //! memory that is not there.
 //!
@@ -67,14 +68,11 @@ impl Memory {
 
     /// Sets aside `bytes` for a submit; false, and nothing set aside, if that would pass the bound.
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
-        // ORDERING: sequentially consistent, here and in `release` and `wait`: a waiter that counts itself
-        // and then finds no room must be seen by whoever makes room after that.
-        let before = self.used.fetch_add(bytes, Ordering::SeqCst);
-        if before + bytes <= self.admit {
-            return true;
-        }
-        self.used.fetch_sub(bytes, Ordering::SeqCst);
-        false
+        // ORDERING: sequentially consistent, here and in `book` and `wait`: a waiter that counts itself and
+        // then finds no room must be seen by whoever makes room after that. Not added first and looked at
+        // after: that would pass the bound for a moment, and refuse others because of it.
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.admit);
+        self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
     }
 
     /// Books a shard's change of weight and gives back the reservation made for it.

@@ -70,7 +70,7 @@ pub(crate) const RUN_MAX: usize = 16;
 /// How many entries may queue up behind a key's pending one (operations that may not or cannot fold).
 pub(crate) const LATER_MAX: usize = 8;
 /// A scratch buffer larger than this is given back to the allocator after use.
-const SCRATCH_BYTES_MAX: usize = 1024 * 1024;
+const SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
 /// One operation on its way into a shard.
 #[derive(Debug)]
@@ -90,6 +90,17 @@ pub(crate) struct Incoming<'a> {
     pub(crate) ceiling: u64,
     /// Size as bulk NDJSON, for the statistics.
     pub(crate) bytes: usize,
+    /// How many bytes the shard may grow by: at least [`Incoming::need`].
+    pub(crate) room: usize,
+}
+
+impl Incoming<'_> {
+    /// Bytes that an operation takes where nothing waits for its key. Folding into what waits may take more.
+    pub(crate) fn need(net: NetRef<'_>, id: &str, routing: Option<&str>, is_tracked: bool) -> usize {
+        let trackers = if is_tracked { slot::TRACKERS_FIRST * slot::TRACKER_BYTES } else { 0 };
+        let texts = net.as_bytes().len() + id.len() + routing.map_or(0, str::len);
+        slot::SLOT_BYTES + slot::ENTRY_BYTES + trackers + texts
+    }
 }
 
 /// What a shard says of an operation it took.
@@ -107,6 +118,8 @@ pub(crate) enum Refusal {
     Busy,
     /// No sequence number is left below the ceiling.
     SeqExhausted,
+    /// What waits for the key would grow by more than there is room for: by this many bytes.
+    Cramped { bytes: usize },
     /// The engine is closed.
     Sealed,
 }
@@ -352,32 +365,38 @@ impl Shard {
             return Ok(Accepted { seq, urgent: false });
         };
         let below = NetRef::from_bytes(&top.net);
-        let foldable = top.routing.as_deref() == incoming.routing && {
+        let misfits = if top.routing.as_deref() == incoming.routing {
             let composed = compose(below, incoming.net, &mut self.scratch);
             let folds = composed.longest_run <= RUN_MAX.max(incoming.net.longest_run());
-            // What does not fold is composed again later, or never: its misfits are counted then.
-            self.misfits(incoming.index, if folds { composed.misfits } else { 0 });
-            folds
+            folds.then_some(composed.misfits)
+        } else {
+            None
         };
-        let accepted =
-            if foldable { Ok(self.replace_top(id, incoming, seq)) } else { self.queue(id, incoming, seq) };
+        let accepted = match misfits {
+            Some(misfits) => {
+                self.replace_top(id, incoming, seq).inspect(|_| self.misfits(incoming.index, misfits))
+            }
+            // What does not fold is composed again later, or never: its misfits are counted then.
+            None => self.queue(id, incoming, seq),
+        };
         self.trim_scratch();
         accepted
     }
 
     /// The scratch buffer has the composed operation: it becomes the topmost entry's.
-    fn replace_top(&mut self, id: SlotId, incoming: &Incoming<'_>, seq: u64) -> Accepted {
+    fn replace_top(&mut self, id: SlotId, incoming: &Incoming<'_>, seq: u64) -> Result<Accepted, Refusal> {
+        let top = self.slab.get(id).and_then(|slot| slot.later.back().or(slot.pending.as_ref()));
+        let growth =
+            top.map_or(Ok(Growth::default()), |top| Growth::of(top, self.scratch.len(), incoming))?;
         let scratch = std::mem::take(&mut self.scratch);
         let urgent = self.change(id, |slot| {
             let queued = !slot.later.is_empty();
             if let Some(top) = slot.later.back_mut().or(slot.pending.as_mut()) {
                 let below = Existence::after(NetRef::from_bytes(&top.net));
-                if top.net.capacity() < scratch.len() {
-                    top.net.clear();
-                    top.net.reserve_exact(scratch.len() + scratch.len() / 8);
-                }
                 top.net.clear();
+                top.net.reserve_exact(growth.net_capacity);
                 top.net.extend_from_slice(&scratch);
+                top.trackers.reserve_exact(growth.trackers);
                 note(top, incoming, seq, below);
             }
             queued
@@ -386,7 +405,7 @@ impl Shard {
         self.counts_mut(incoming.index).folded += 1;
         self.slab.unlink(Order::Written, id);
         self.slab.push_back(Order::Written, id);
-        Accepted { seq, urgent }
+        Ok(Accepted { seq, urgent })
     }
 
     /// Lets an operation that may not fold wait behind the others of its key.
@@ -395,7 +414,10 @@ impl Shard {
             return Err(Refusal::Busy);
         }
         let entry = self.entry(incoming, seq);
-        self.change(id, |slot| slot.later.push_back(entry));
+        self.change(id, |slot| {
+            slot.later.reserve_exact(1);
+            slot.later.push_back(entry);
+        });
         self.make_urgent(id);
         Ok(Accepted { seq, urgent: true })
     }
@@ -470,12 +492,38 @@ impl Shard {
     }
 }
 
+/// How the buffers of an entry are to grow when an operation is folded in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Growth {
+    /// What the net operation's buffer is to hold; less than it does where it need not grow.
+    net_capacity: usize,
+    /// How many more trackers there is to be place for.
+    trackers: usize,
+}
+
+impl Growth {
+    /// What is needed to hold `length` bytes, with an eighth of slack where there is room for it; a refusal
+    /// where there is no room even without.
+    fn of(top: &Entry, length: usize, incoming: &Incoming<'_>) -> Result<Self, Refusal> {
+        let is_full = incoming.ticket.is_some() && top.trackers.len() == top.trackers.capacity();
+        let trackers = if is_full { slot::TRACKERS_FIRST.max(top.trackers.len() / 2) } else { 0 };
+        let held = top.net.capacity();
+        let bytes = length.saturating_sub(held) + trackers * slot::TRACKER_BYTES;
+        let Some(left) = incoming.room.checked_sub(bytes) else { return Err(Refusal::Cramped { bytes }) };
+        let slack = if length > held { left.min(length / 8) } else { 0 };
+        Ok(Self { net_capacity: length + slack, trackers })
+    }
+}
+
 /// Notes in an entry that an operation was folded into it, above `below`.
 fn note(entry: &mut Entry, incoming: &Incoming<'_>, seq: u64, below: Existence) {
     let pair = Pair::new(incoming.kind, incoming.net, below);
     entry.last_seq = seq;
     entry.tally.add(pair);
     if let Some(ticket) = incoming.ticket {
+        if entry.trackers.capacity() == 0 {
+            entry.trackers.reserve_exact(slot::TRACKERS_FIRST);
+        }
         entry.trackers.push(Tracker { pair, ticket: Arc::clone(ticket) });
     }
 }

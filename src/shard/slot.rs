@@ -10,7 +10,10 @@
 //! 2. `later` is empty unless `pending` is there; sequence numbers rise from the flight upwards.
 //! 3. What `known` says is true of the document below the flight.
 
-use super::tally::{Tally, Tracker};
+use super::{
+    tally::{Tally, Tracker},
+    ticket::TicketCell,
+};
 use crate::{document::IndexId, merge::NetOperation};
 use bytes::Bytes;
 use std::{collections::VecDeque, sync::Arc};
@@ -56,7 +59,8 @@ impl Entry {
     pub(crate) fn weight(&self) -> usize {
         self.net.capacity()
             + self.routing.as_ref().map_or(0, |routing| routing.len())
-            + self.trackers.capacity() * size_of::<Tracker>()
+            + self.trackers.capacity() * TRACKER_BYTES
+            + ENTRY_BYTES
     }
 }
 
@@ -75,10 +79,10 @@ pub(crate) struct Aloft {
 
 impl Aloft {
     pub(crate) fn weight(&self) -> usize {
-        size_of::<Self>()
-            + self.net.weight()
+        self.net.weight()
             + self.routing.as_ref().map_or(0, |routing| routing.len())
-            + self.trackers.capacity() * size_of::<Tracker>()
+            + self.trackers.capacity() * TRACKER_BYTES
+            + ENTRY_BYTES
     }
 }
 
@@ -100,8 +104,14 @@ pub(crate) struct Slot {
 
 /// Bytes a slot costs beside what it points to: itself and its share of the hash index and the lists.
 pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + 32;
-/// Bytes an entry that stands in `later` costs beside what it points to.
-pub(crate) const ENTRY_BYTES: usize = size_of::<Entry>();
+/// Bytes an entry or a flight costs beside what it points to: the larger of the two and the same wherever it
+/// stands, so that taking an operation and putting it back, which nobody can refuse, needs no memory.
+pub(crate) const ENTRY_BYTES: usize =
+    if size_of::<Entry>() > size_of::<Aloft>() { size_of::<Entry>() } else { size_of::<Aloft>() };
+/// Bytes a tracked operation costs: its place, and the cell that its ticket reads.
+pub(crate) const TRACKER_BYTES: usize = size_of::<Tracker>() + size_of::<TicketCell>() + 16;
+/// Trackers that the first of an entry makes room for.
+pub(crate) const TRACKERS_FIRST: usize = 4;
 
 impl Slot {
     pub(crate) fn new(hash: u64, index: IndexId, id: &str) -> Self {
@@ -140,7 +150,6 @@ impl Slot {
 
     /// Bytes of the entries that wait.
     pub(crate) fn pending_weight(&self) -> usize {
-        self.pending.as_ref().map_or(0, Entry::weight)
-            + self.later.iter().map(|entry| entry.weight() + ENTRY_BYTES).sum::<usize>()
+        self.pending.as_ref().map_or(0, Entry::weight) + self.later.iter().map(Entry::weight).sum::<usize>()
     }
 }
