@@ -12,7 +12,7 @@ use crate::{
     sink::DeadLetter,
 };
 use bytes::Bytes;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 impl Drain {
     /// Judges what the sink answered to a dispatch, item by item. An answer with another number of outcomes
@@ -20,7 +20,6 @@ impl Drain {
     pub(crate) fn finish(&self, dispatch: Dispatch, outcomes: Vec<Outcome>) {
         let now_us = self.parts.clock.now_us();
         let Dispatch { batch, flying } = dispatch;
-        self.bank.memory.release_buffer(batch.bytes);
         let (sent, answered) = (batch.items.len(), outcomes.len());
         let outcomes = if sent == answered {
             outcomes
@@ -55,7 +54,8 @@ impl Drain {
                     sent_bytes: Some(flying.bytes as u64),
                     misfits: flying.misfits,
                 };
-                self.settle(flight, settlement, now_us);
+                self.unbuffer(&mut flying, item);
+                self.settle(&flying.flight, settlement, now_us);
             }
             Fate::Dead(reason) => {
                 flying.letter = Some(reason);
@@ -64,7 +64,8 @@ impl Drain {
             Fate::PutBack { reason, after } => {
                 self.counters.failed(&reason);
                 let wait_us = backoff_us(flight.attempts, flight.first_seq).max(after.map_or(0, micros));
-                self.put_back(flight, true, now_us.saturating_add(wait_us));
+                self.unbuffer(&mut flying, item);
+                self.put_back(&flying.flight, true, now_us.saturating_add(wait_us));
             }
             Fate::Repeat { reason, uncertain } => {
                 self.counters.failed(&reason);
@@ -80,7 +81,10 @@ impl Drain {
 
     /// Writes the dead letter of a rejected flight and, once it is durable, settles it. A letter that cannot
     /// be written is tried again: until then the flight stays out.
-    pub(super) fn bury(&self, flying: Flying, item: Item, now_us: u64) {
+    pub(super) fn bury(&self, mut flying: Flying, mut item: Item, now_us: u64) {
+        // The letter holds the net operation, which the shard has as well: the item's document can go.
+        item.action = ItemAction::Net(Arc::clone(&flying.flight.net));
+        self.release(&mut flying);
         let reason = flying.letter.clone().unwrap_or_default();
         let letter = DeadLetter {
             index: &item.index,
@@ -111,14 +115,28 @@ impl Drain {
         self.settle(&flying.flight, settlement, now_us);
     }
 
+    /// Drops an item that will not go out any more, and gives back what was set aside for it.
+    fn unbuffer(&self, flying: &mut Flying, item: Item) {
+        drop(item);
+        self.release(flying);
+    }
+
+    fn release(&self, flying: &mut Flying) {
+        self.bank.memory.release_buffer(std::mem::take(&mut flying.buffered));
+    }
+
     /// Settles a flight in its shard; tells and drops outside the lock.
     pub(super) fn settle(&self, flight: &Flight, mut settlement: Settlement, now_us: u64) {
-        if settlement.known.as_ref().is_some_and(|known| !self.bank.memory.has_room(known.weight())) {
+        let mut reserved = settlement.known.as_ref().map_or(0, Known::weight);
+        if !self.bank.memory.reserve(reserved) {
+            reserved = 0;
             settlement.known = Some(Known::Unknown);
         }
         self.note_hold(settlement.hold_until_us);
         let verdict = settlement.verdict;
-        let landed = self.bank.with(flight.shard as usize, |shard| shard.settle(flight, settlement, now_us));
+        let shard = flight.shard as usize;
+        let landed =
+            self.bank.with_reserved(shard, reserved, |shard| shard.settle(flight, settlement, now_us));
         let Some(landed) = landed else { return self.lost(flight) };
         for tracker in landed.trackers {
             tracker.tell(verdict);
@@ -168,7 +186,7 @@ fn known_after(flight: &Flight, item: &Item, existed: Option<bool>) -> Known {
             debug_assert_eq!(net.shape(), Shape::Patch);
             let mut document = Vec::new();
             if apply(net.as_net(), source.map(Bytes::as_ref), &mut document).exists {
-                Known::Document { source: document.into(), routing: routing.or(stored) }
+                Known::Document { source: document.into_boxed_slice().into(), routing: routing.or(stored) }
             } else {
                 Known::Absent
             }

@@ -1,7 +1,7 @@
 //! The first half of a cycle: from the shards to a batch.
 
 use super::{
-    Begun, Dispatch, Drain, Flying,
+    Begun, Dispatch, Drain, Flying, Gathered,
     resolve::{Resolved, needs_the_document, resolve},
     scheduler::Step,
     sort,
@@ -46,8 +46,10 @@ impl Drain {
             if flights.is_empty() {
                 return Ok(Begun::Wait { until_us: wait });
             }
-            if let Some(dispatch) = self.prepare(flights, now_us) {
-                return Ok(Begun::Dispatch(dispatch));
+            match self.prepare(flights, now_us) {
+                Gathered::Dispatch(dispatch) => return Ok(Begun::Dispatch(dispatch)),
+                Gathered::Crowded => return Ok(Begun::Wait { until_us: wait }),
+                Gathered::Nothing => {}
             }
         }
     }
@@ -77,21 +79,29 @@ impl Drain {
 
     /// Makes a dispatch of flights: resolved where the sink wants documents, sorted, and within a batch's
     /// bytes; what does not fit any more goes back as if it had not been taken.
-    fn prepare(&self, flights: Vec<Flight>, now_us: u64) -> Option<Dispatch> {
+    fn prepare(&self, flights: Vec<Flight>, now_us: u64) -> Gathered {
         for flight in flights.iter().filter(|flight| flight.attempts == 0) {
             self.counters.waited(now_us.saturating_sub(flight.arrived_us));
         }
         let below = self.read_below(&flights);
-        let (mut ready, mut bytes) = (Vec::with_capacity(flights.len()), 0);
+        let (mut ready, mut bytes, mut is_full) = (Vec::new(), 0, false);
         for (flight, below) in flights.into_iter().zip(below) {
-            if bytes >= self.settings.batch_bytes {
+            if is_full {
                 self.put_back(&flight, false, 0);
                 continue;
             }
             match self.prepare_one(flight, below) {
-                Prepared::Ready(pair) => {
-                    bytes += pair.0.bytes;
-                    ready.push(*pair);
+                Prepared::Ready(mut pair) => {
+                    let size = pair.0.bytes;
+                    let fits = ready.is_empty() || bytes + size <= self.settings.batch_bytes;
+                    if fits && self.bank.memory.reserve_buffer(size) {
+                        pair.0.buffered = size;
+                        bytes += size;
+                        ready.push(*pair);
+                    } else {
+                        is_full = true;
+                        self.put_back(&pair.0.flight, false, 0);
+                    }
                 }
                 Prepared::Settled(flight, settlement) => self.settle(&flight, settlement, now_us),
                 Prepared::Later(flight, reason) => {
@@ -102,7 +112,11 @@ impl Drain {
                 Prepared::Dead(pair) => self.bury(pair.0, pair.1, now_us),
             }
         }
-        self.dispatch(ready)
+        match self.dispatch(ready) {
+            Some(dispatch) => Gathered::Dispatch(dispatch),
+            None if is_full => Gathered::Crowded,
+            None => Gathered::Nothing,
+        }
     }
 
     fn dispatch(&self, mut ready: Vec<(Flying, Item)>) -> Option<Dispatch> {
@@ -113,7 +127,6 @@ impl Drain {
         sort(&mut ready);
         let bytes = ready.iter().map(|(flying, _)| flying.bytes).sum();
         let (flying, items) = ready.into_iter().unzip();
-        self.bank.memory.book_buffer(bytes);
         Some(Dispatch { batch: Batch { items, bytes }, flying })
     }
 
@@ -214,7 +227,15 @@ impl Drain {
             attempt: 0,
         };
         let bytes = item_bytes(&item);
-        let flying = Flying { flight, existed, bytes, misfits: 0, uncertain_until_us: None, letter: None };
+        let flying = Flying {
+            flight,
+            existed,
+            bytes,
+            buffered: 0,
+            misfits: 0,
+            uncertain_until_us: None,
+            letter: None,
+        };
         (flying, item)
     }
 }

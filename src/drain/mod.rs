@@ -91,6 +91,9 @@ pub(crate) struct Flying {
     existed: Option<bool>,
     /// Bytes of its item as bulk NDJSON.
     bytes: usize,
+    /// Of the buffers' share of memory, what is set aside for its item: from before it is sent until it is
+    /// settled or put back, so also while it is parked.
+    buffered: usize,
     /// Field operations that met a type that does not fit, when it was resolved.
     misfits: u64,
     /// An earlier outcome is unknown, and the request may still be carried out until this time.
@@ -105,6 +108,15 @@ pub(crate) struct Flying {
 pub(crate) struct Dispatch {
     pub(crate) batch: Batch,
     flying: Vec<Flying>,
+}
+
+/// What came of an attempt to make a dispatch.
+enum Gathered {
+    Dispatch(Dispatch),
+    /// Everything settled without being sent, or was put back with a hold: look again at once.
+    Nothing,
+    /// The buffers are full with what is out and what is parked: look again when something of that has landed.
+    Crowded,
 }
 
 /// What [`Drain::begin`] found to do.

@@ -58,7 +58,7 @@ pub(crate) fn resolve(net: NetRef<'_>, routing: Option<&str>, below: &Known) -> 
                 Known::Document { routing, .. } => routing.clone(),
                 _ => None,
             };
-            let action = ItemAction::Put(document.into());
+            let action = ItemAction::Put(document.into_boxed_slice().into());
             Resolved::Send { action, routing: own().or(stored), existed: Some(existed), misfits }
         }
     }

@@ -89,7 +89,13 @@ impl Bank {
         self.with_reserved(shard, 0, f)
     }
 
-    fn with_reserved<R: Default>(&self, shard: usize, reserved: usize, f: impl FnOnce(&mut Shard) -> R) -> R {
+    /// The same, with memory set aside before: given back together with what `f` frees.
+    pub(crate) fn with_reserved<R: Default>(
+        &self,
+        shard: usize,
+        reserved: usize,
+        f: impl FnOnce(&mut Shard) -> R,
+    ) -> R {
         let Some(shard) = self.shards.get(shard) else { return R::default() };
         let alarm = LatchOnPanic { latch: &self.latch, doing: "changing a shard" };
         let mut guard = shard.lock();

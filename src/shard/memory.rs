@@ -91,12 +91,15 @@ impl Memory {
         }
     }
 
-    /// Books an encode buffer.
-    pub(crate) fn book_buffer(&self, bytes: usize) {
-        self.buffers.fetch_add(bytes, Ordering::SeqCst);
+    /// Sets aside `bytes` of the buffers' share for an item that is to go out; false, and nothing set aside,
+    /// if that would pass the share. The only item out always fits, however large.
+    pub(crate) fn reserve_buffer(&self, bytes: usize) -> bool {
+        let most = self.buffer_bytes();
+        let fits = |out: usize| out.checked_add(bytes).filter(|sum| out == 0 || *sum <= most);
+        self.buffers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
     }
 
-    /// Gives an encode buffer back.
+    /// Gives back what [`Memory::reserve_buffer`] set aside.
     pub(crate) fn release_buffer(&self, bytes: usize) {
         self.buffers.fetch_sub(bytes, Ordering::SeqCst);
     }
@@ -114,11 +117,6 @@ impl Memory {
     /// The most that `pending` ever was.
     pub(crate) fn peak_pending(&self) -> u64 {
         self.peak_pending.load(Ordering::Relaxed)
-    }
-
-    /// True where `bytes` more would stay within what submits may fill.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.used.load(Ordering::Relaxed) + bytes <= self.admit
     }
 
     /// Memory stands so high that the drain should look whether it presses: one load.
