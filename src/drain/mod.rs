@@ -236,20 +236,20 @@ impl Drain {
         if self.bank.ceiling() >= wall_us.saturating_add(CEILING_AHEAD_US / 2) {
             return Ok(());
         }
-        self.raise_ceiling(wall_us.saturating_add(CEILING_AHEAD_US))
+        self.raise_ceiling(wall_us.saturating_add(CEILING_AHEAD_US)).map(drop)
     }
 
-    /// Makes durable that sequence numbers below `ceiling` may be in use, then lets them be used.
-    pub(crate) fn raise_ceiling(&self, ceiling: u64) -> Result<()> {
+    /// Makes durable that sequence numbers below `ceiling` may be in use, then lets them be used. False, and
+    /// nothing done, where another thread is at it.
+    pub(crate) fn raise_ceiling(&self, ceiling: u64) -> Result<bool> {
         if self.extending.swap(true, Ordering::AcqRel) {
-            return Ok(());
+            return Ok(false);
         }
-        let reserved = self.parts.sink.reserve_seq(ceiling);
-        if reserved.is_ok() {
-            self.bank.raise_ceiling(ceiling);
-        }
-        self.extending.store(false, Ordering::Release);
-        reserved
+        let _done = Extending(&self.extending);
+        self.parts.sink.reserve_seq(ceiling)?;
+        self.bank.raise_ceiling(ceiling);
+        self.bank.memory.wake_waiters();
+        Ok(true)
     }
 
     fn settled_some(&self) {
@@ -262,6 +262,15 @@ impl Drain {
 impl std::fmt::Debug for Drain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Drain").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Says that nobody extends the ceiling any more, also when the sink panics.
+struct Extending<'a>(&'a AtomicBool);
+
+impl Drop for Extending<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

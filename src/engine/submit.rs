@@ -142,9 +142,14 @@ impl Engine {
                     return Ok(accepted.seq);
                 }
                 Err(Refused::Shard(Refusal::Sealed)) => return Err(closed()),
-                Err(Refused::Shard(Refusal::SeqExhausted)) => {
-                    let raised = shared.bank.ceiling().saturating_add(crate::drain::CEILING_AHEAD_US);
-                    shared.drain.raise_ceiling(raised)?;
+                Err(refused @ Refused::Shard(Refusal::SeqExhausted)) => {
+                    // Above the clock too: it may have jumped far ahead.
+                    let ceiling = shared.bank.ceiling();
+                    let raised =
+                        ceiling.max(submission.stamp_us).saturating_add(crate::drain::CEILING_AHEAD_US);
+                    if raised == ceiling || !shared.drain.raise_ceiling(raised)? {
+                        left = self.wait_for_room(refused, left)?;
+                    }
                 }
                 Err(refused) => {
                     shared.bank.latch.check()?;
@@ -168,6 +173,9 @@ impl Engine {
                             "the operation may need {bytes} bytes; {used} of the memory bound of {bound} bytes are in use"
                         ),
                     ));
+                }
+                Refused::Shard(Refusal::SeqExhausted) => {
+                    "the sink has not made more sequence numbers durable yet"
                 }
                 Refused::Shard(_) => {
                     "the key holds as many operations that cannot fold as it may, and its flight is still out"

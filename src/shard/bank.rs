@@ -189,7 +189,8 @@ impl Bank {
         for shard in 0..self.shards.len() {
             let unsettled = self.with(shard, |shard| {
                 shard.raise(target);
-                shard.first_unsettled().unwrap_or_else(|| target.saturating_add(1))
+                // Never below what was told before, however the wall clock jumps: both only rise.
+                shard.first_unsettled().unwrap_or_else(|| shard.last_seq().saturating_add(1))
             });
             least = least.min(unsettled);
         }
