@@ -23,7 +23,7 @@ use crate::{
     Base, Builder, Document, Error, ErrorKind, Result,
     clock::Clock,
     config::{Config, DOCUMENT_SHARE, Full},
-    drain::{CEILING_AHEAD_US, Drain, Parts, Settings, Workers},
+    drain::{CEILING_AHEAD_US, Drain, Parts, Settings, Workers, panic_message},
     shard::{Bank, Shard, Verdict},
     sink::{DeadLetter, DeadLetters},
     sync::Mutex,
@@ -31,6 +31,7 @@ use crate::{
 };
 use std::{
     hash::{BuildHasher, Hasher},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
         Arc,
@@ -41,6 +42,8 @@ use std::{
 
 /// How long the last handle's drop waits for the drain.
 const DROP_WAIT: Duration = Duration::from_secs(10);
+/// How long is waited for threads that were told to stop. One that the sink still holds after that is left behind.
+const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// A write-coalescing engine. Clones are handles to the same engine.
 ///
@@ -49,7 +52,7 @@ const DROP_WAIT: Duration = Duration::from_secs(10);
 /// in a dead letter. Without a journal, what has not settled is lost when the process ends.
 ///
 /// Dropping the last handle closes the engine with a wait of ten seconds; what has not settled by then goes to
-/// the dead letters.
+/// the dead letters, and a drain thread that the sink does not let go is left behind.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -187,13 +190,25 @@ impl Shared {
 
     fn close(&self, timeout: Duration) -> Result<()> {
         self.seal();
-        let _closing = self.closing.lock();
+        let began_us = self.clock.now_us();
+        let Some(_closing) = self.closing.try_lock_for(timeout) else {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                format!("another thread was still closing after {timeout:?}"),
+            ));
+        };
         if self.is_closed() {
             return Ok(());
         }
-        self.flush(timeout)?;
-        self.workers.stop(&self.drain);
-        self.drain.sink().close()?;
+        let waited = Duration::from_micros(self.clock.now_us().saturating_sub(began_us));
+        self.flush(timeout.saturating_sub(waited))?;
+        // Nothing is out any more: the threads only have to notice.
+        self.workers.stop(&self.drain, STOP_WAIT);
+        let closing = catch_unwind(AssertUnwindSafe(|| self.drain.sink().close()));
+        closing.unwrap_or_else(|panic| {
+            self.bank.latch.set(format_args!("closing the sink panicked: {}", panic_message(&*panic)));
+            self.bank.latch.check()
+        })?;
         self.closed.store(true, Ordering::Release);
         Ok(())
     }
@@ -224,20 +239,23 @@ impl Shared {
                     last_seq: left.last_seq,
                     operations: left.operations,
                 };
-                // Nobody is left to be told if even this fails.
-                let _ = self.letters.record(&letter);
+                // Nobody is left to be told if even this fails or panics; the other letters are still written.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.letters.record(&letter)));
                 for tracker in left.trackers {
                     tracker.tell(Verdict::Rejected);
                 }
             }
         }
+        // A batch that is still out finds nothing to settle, and a drain run by hand nothing to send.
+        self.bank.latch.set("its last handle was dropped");
+        self.drain.abandon();
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
         if self.0.close(DROP_WAIT).is_err() {
-            self.0.workers.stop(&self.0.drain);
+            self.0.workers.stop(&self.0.drain, STOP_WAIT);
             self.0.abandon();
         }
     }

@@ -30,14 +30,14 @@ mod scheduler;
 mod worker;
 
 pub(crate) use counters::Counters;
-pub(crate) use worker::Workers;
+pub(crate) use worker::{Workers, panic_message};
 
 use crate::{
     Base, Batch, Error, ErrorKind, Item, Result, Sink, Takes,
     clock::Clock,
     shard::{Bank, Flight},
     sink::DeadLetters,
-    sync::{Condvar, Mutex, wait_for},
+    sync::{Condvar, LatchOnPanic, Mutex, wait_for},
 };
 use scheduler::{Pace, Scheduler};
 use std::{
@@ -50,6 +50,9 @@ use std::{
 
 /// How far ahead of the wall clock sequence numbers are made durable.
 pub(crate) const CEILING_AHEAD_US: u64 = 60_000_000;
+
+/// How often a flush that waits looks whether the engine was latched.
+const LATCH_CHECK: Duration = Duration::from_millis(100);
 
 /// What the drain needs to know beside its parts.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +165,12 @@ impl Drain {
         &self.parts.sink
     }
 
+    /// Latches the engine if what follows panics, where no worker thread is there to do so: flights that were
+    /// taken and neither sent nor brought back would stay out for ever.
+    pub(crate) fn alarm(&self, doing: &'static str) -> LatchOnPanic<'_> {
+        LatchOnPanic { latch: &self.bank.latch, doing }
+    }
+
     /// Makes a waiting worker look again.
     pub(crate) fn signal(&self) {
         self.scheduler.lock().signalled = true;
@@ -216,8 +225,19 @@ impl Drain {
             }
             let mut settled = self.settled.lock();
             if *settled == seen {
-                wait_for(&self.settlement, &mut settled, Duration::from_micros(left));
+                // Not to the end at once: a panic outside the drain latches and wakes nobody.
+                let step = Duration::from_micros(left).min(LATCH_CHECK);
+                wait_for(&self.settlement, &mut settled, step);
             }
+        }
+    }
+
+    /// Drops the flights that were to go out again: they have been told to be dead.
+    pub(crate) fn abandon(&self) {
+        let parked = self.scheduler.lock().abandon();
+        for (flying, item) in parked {
+            self.bank.memory.release_buffer(flying.buffered);
+            drop(item);
         }
     }
 

@@ -139,6 +139,11 @@ impl Scheduler {
         regular.min(parked).min(hold).max(self.pause_until_us).max(now_us + 1)
     }
 
+    /// Takes out everything that is parked.
+    pub(crate) fn abandon(&mut self) -> Vec<(Flying, Item)> {
+        std::mem::take(&mut self.parked).into_values().collect()
+    }
+
     /// Takes out what is due, up to one batch.
     fn unpark(&mut self, now_us: u64) -> Vec<(Flying, Item)> {
         let (mut again, mut bytes) = (Vec::new(), 0);

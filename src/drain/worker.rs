@@ -3,7 +3,7 @@
 use super::{Begun, Drain};
 use crate::{
     Result,
-    sync::{Mutex, Thread, spawn, wait_for},
+    sync::{Condvar, Mutex, Thread, spawn, wait_for},
 };
 use std::{
     any::Any,
@@ -16,6 +16,24 @@ use std::{
 #[derive(Debug, Default)]
 pub(crate) struct Workers {
     threads: Mutex<Vec<Thread>>,
+    running: Arc<Running>,
+}
+
+/// How many threads have not ended.
+#[derive(Debug, Default)]
+struct Running {
+    count: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// Counts a thread out, however it ends.
+struct Ending(Arc<Running>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        *self.0.count.lock() -= 1;
+        self.0.ended.notify_all();
+    }
 }
 
 impl Workers {
@@ -23,16 +41,31 @@ impl Workers {
     pub(crate) fn start(&self, drain: &Arc<Drain>, count: usize) -> Result<()> {
         for n in 0..count {
             let drain = Arc::clone(drain);
-            let thread = spawn(&format!("millpond-drain-{n}"), move || watched(&drain))
+            *self.running.count.lock() += 1;
+            // Dropped with the closure if the thread cannot be started.
+            let ending = Ending(Arc::clone(&self.running));
+            let body = move || {
+                let _ending = ending;
+                watched(&drain);
+            };
+            let thread = spawn(&format!("millpond-drain-{n}"), body)
                 .map_err(|error| crate::Error::io("starting a drain thread", error))?;
             self.threads.lock().push(thread);
         }
         Ok(())
     }
 
-    /// Stops the threads once each has finished the batch it has out, and waits for them.
-    pub(crate) fn stop(&self, drain: &Drain) {
+    /// Stops the threads once each has finished the batch it has out, and waits for them at most this long: a
+    /// sink may block for ever.
+    pub(crate) fn stop(&self, drain: &Drain, wait: Duration) {
         drain.stop();
+        let mut count = self.running.count.lock();
+        while *count > 0 {
+            if wait_for(&self.running.ended, &mut count, wait) {
+                return;
+            }
+        }
+        drop(count);
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             // A thread that panicked has latched the engine with its reason.
@@ -44,7 +77,7 @@ impl Workers {
 /// Runs the cycle until told to stop; a panic, of the sink for example, latches the engine.
 fn watched(drain: &Drain) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(drain))) {
-        drain.bank.latch.set(format_args!("a drain thread panicked: {}", message(&*panic)));
+        drain.bank.latch.set(format_args!("a drain thread panicked: {}", panic_message(&*panic)));
         drain.signal_all();
     }
 }
@@ -55,6 +88,9 @@ fn run(drain: &Drain) {
             Ok(Begun::Dispatch(dispatch)) => {
                 let outcomes = drain.sink().send(&dispatch.batch);
                 drain.finish(dispatch, outcomes);
+                if drain.is_stopping() {
+                    return;
+                }
             }
             Ok(Begun::Wait { until_us }) => {
                 if !drain.wait(until_us) {
@@ -79,13 +115,18 @@ impl Drain {
         !scheduler.stopping
     }
 
+    fn is_stopping(&self) -> bool {
+        self.scheduler.lock().stopping
+    }
+
     fn stop(&self) {
         self.scheduler.lock().stopping = true;
         self.wake.notify_all();
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -40,6 +40,7 @@ impl Drainer {
     /// Takes what is due, pressing or being flushed. Reads the base where documents must be resolved. Fails only
     /// once the engine has latched.
     pub fn next(&self) -> Result<Next> {
+        let _alarm = self.drain.alarm("taking a batch");
         Ok(match self.drain.begin()? {
             Begun::Dispatch(dispatch) => Next::Send(Flights {
                 dispatch: Some(dispatch),
@@ -73,6 +74,7 @@ impl Flights {
     /// Tells what became of each item, in order. Another number of outcomes than items counts as unknown for all.
     pub fn finish(mut self, outcomes: Vec<Outcome>) {
         if let Some(dispatch) = self.dispatch.take() {
+            let _alarm = self.drain.alarm("settling a batch");
             self.drain.finish(dispatch, outcomes);
         }
     }

@@ -89,14 +89,14 @@ impl Engine {
         self.shared.bank.latch.check()?;
         check_names(operation)?;
         self.check_size(operation)?;
-        ENCODED.with_borrow_mut(|encoded| {
-            encode(operation.action, encoded)?;
-            let accepted = self.place(operation, NetRef::from_bytes(encoded), ticket);
-            if encoded.capacity() > KEPT_BYTES_MAX {
-                *encoded = Vec::new();
-            }
-            accepted
-        })
+        // Taken, not borrowed: a sink asked for sequence numbers under here may submit to another engine.
+        let mut encoded = ENCODED.take();
+        let accepted = encode(operation.action, &mut encoded)
+            .and_then(|()| self.place(operation, NetRef::from_bytes(&encoded), ticket));
+        if encoded.capacity() <= KEPT_BYTES_MAX {
+            ENCODED.set(encoded);
+        }
+        accepted
     }
 
     fn check_size(&self, operation: &Operation<'_>) -> Result<()> {
@@ -127,6 +127,8 @@ impl Engine {
             Full::HandBack => Duration::ZERO,
         };
         loop {
+            // Again after each wait: a latched engine takes nothing more.
+            shared.bank.latch.check()?;
             let submission = Submission {
                 routing: operation.routing,
                 kind: Kind::of(operation.action),
@@ -152,7 +154,6 @@ impl Engine {
                     }
                 }
                 Err(refused) => {
-                    shared.bank.latch.check()?;
                     shared.drain.signal();
                     left = self.wait_for_room(refused, left)?;
                 }
