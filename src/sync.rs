@@ -71,13 +71,21 @@ impl fmt::Debug for Latch {
 
 /// Latches if it is dropped by a panic: put one on the stack around what must not be left half done.
 pub(crate) struct LatchOnPanic<'a> {
-    pub(crate) latch: &'a Latch,
-    pub(crate) doing: &'static str,
+    latch: &'a Latch,
+    doing: &'static str,
+    /// The thread was unwinding already: what it does in its destructors is not what panicked.
+    unwinding: bool,
+}
+
+impl<'a> LatchOnPanic<'a> {
+    pub(crate) fn new(latch: &'a Latch, doing: &'static str) -> Self {
+        Self { latch, doing, unwinding: thread::panicking() }
+    }
 }
 
 impl Drop for LatchOnPanic<'_> {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if thread::panicking() && !self.unwinding {
             self.latch.set(format_args!("a panic while {}", self.doing));
         }
     }
@@ -100,10 +108,27 @@ mod tests {
     fn a_panic_under_the_guard_latches() {
         let latch = Latch::default();
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _guard = LatchOnPanic { latch: &latch, doing: "testing" };
+            let _guard = LatchOnPanic::new(&latch, "testing");
             panic!("on purpose");
         }));
         assert!(caught.is_err());
-        assert!(latch.check().is_err());
+        assert_eq!(latch.check().unwrap_err().to_string(), "the engine stopped: a panic while testing");
+    }
+
+    #[test]
+    fn a_guard_used_while_the_thread_unwinds_for_another_reason_does_not_latch() {
+        struct InItsDestructor<'a>(&'a Latch);
+        impl Drop for InItsDestructor<'_> {
+            fn drop(&mut self) {
+                drop(LatchOnPanic::new(self.0, "working in a destructor"));
+            }
+        }
+        let latch = Latch::default();
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _cleaner = InItsDestructor(&latch);
+            panic!("on purpose");
+        }));
+        assert!(caught.is_err());
+        assert!(latch.check().is_ok());
     }
 }

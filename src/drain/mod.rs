@@ -168,7 +168,7 @@ impl Drain {
     /// Latches the engine if what follows panics, where no worker thread is there to do so: flights that were
     /// taken and neither sent nor brought back would stay out for ever.
     pub(crate) fn alarm(&self, doing: &'static str) -> LatchOnPanic<'_> {
-        LatchOnPanic { latch: &self.bank.latch, doing }
+        LatchOnPanic::new(&self.bank.latch, doing)
     }
 
     /// Makes a waiting worker look again.

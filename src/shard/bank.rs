@@ -97,7 +97,7 @@ impl Bank {
         f: impl FnOnce(&mut Shard) -> R,
     ) -> R {
         let Some(shard) = self.shards.get(shard) else { return R::default() };
-        let alarm = LatchOnPanic { latch: &self.latch, doing: "changing a shard" };
+        let alarm = LatchOnPanic::new(&self.latch, "changing a shard");
         let mut guard = shard.lock();
         let before = guard.weight();
         let result = f(&mut guard);
