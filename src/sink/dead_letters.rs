@@ -11,7 +11,7 @@ use super::lines::{write_action, write_string};
 use crate::{Error, ErrorKind, NetOperation, Result, sync::Mutex};
 use std::{
     fs::{File, OpenOptions},
-    io::{Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -84,18 +84,36 @@ struct FileState {
 }
 
 impl DeadLetterFile {
-    /// Opens the file for appending, making it if it is not there.
+    /// Opens the file for appending, making it if it is not there. Half a letter at its end, which a crash
+    /// left, is given an end of its own: it was never durable, and must not spoil the next.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let what = || format!("opening the dead letters {}", path.display());
         let mut file = OpenOptions::new()
             .create(true)
+            .read(true)
             .append(true)
             .open(&path)
             .map_err(|error| Error::io(what(), error))?;
-        let length = file.seek(SeekFrom::End(0)).map_err(|error| Error::io(what(), error))?;
+        let length = end_last_line(&mut file).map_err(|error| Error::io(what(), error))?;
         Ok(Self { path, state: Mutex::new(FileState { file, length, failed: false }) })
     }
+}
+
+/// Makes sure that a file ends with a line break, if with anything; returns its length.
+fn end_last_line(file: &mut File) -> io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    if length == 0 {
+        return Ok(0);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::Start(length - 1))?;
+    file.read_exact(&mut last)?;
+    if last == *b"\n" {
+        return Ok(length);
+    }
+    file.write_all(b"\n")?;
+    Ok(length + 1)
 }
 
 impl DeadLetters for DeadLetterFile {
