@@ -154,6 +154,7 @@ impl Engine {
                     }
                 }
                 Err(refused) => {
+                    shared.bank.memory.note_refusal();
                     shared.drain.signal();
                     left = self.wait_for_room(refused, left)?;
                 }

@@ -16,7 +16,7 @@
 use super::Weight;
 use crate::sync::{Condvar, Mutex, wait_for};
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Memory {
     buffers: AtomicUsize,
     peak_pending: AtomicU64,
     waiters: AtomicUsize,
+    /// A submit was refused since the drain last looked.
+    refused: AtomicBool,
     gate: Mutex<()>,
     freed: Condvar,
 }
@@ -52,6 +54,7 @@ impl Memory {
             buffers: AtomicUsize::new(0),
             peak_pending: AtomicU64::new(0),
             waiters: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
             gate: Mutex::new(()),
             freed: Condvar::new(),
         }
@@ -119,26 +122,33 @@ impl Memory {
         self.peak_pending.load(Ordering::Relaxed)
     }
 
-    /// Memory stands so high that the drain should look whether it presses: one load.
+    /// What waits stands so high that the drain should take of it although nothing is due.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.used.load(Ordering::Relaxed) > self.mark()
+        self.staying() > self.mark()
+    }
+
+    /// Notes that a submit found no room: the drain is to make some.
+    pub(crate) fn note_refusal(&self) {
+        self.refused.store(true, Ordering::SeqCst);
+    }
+
+    /// Bytes that wait and are not on their way out already. Clean documents are not among them: submits push
+    /// them out themselves.
+    fn staying(&self) -> usize {
+        self.pending().saturating_sub(self.aloft.load(Ordering::Relaxed))
     }
 
     fn mark(&self) -> usize {
         self.admit / PRESSURE_SHARE.1 * PRESSURE_SHARE.0
     }
 
-    /// How many bytes the drain should take out although nothing is due: what stands above the pressure mark
-    /// and is not on its way out already. Clean documents do not count: submits push them out themselves.
+    /// How many bytes the drain should take out although nothing is due: what stands above the pressure mark;
+    /// or a share of it all, if a submit larger than what is left was refused since this was last asked.
     pub(crate) fn pressure(&self) -> usize {
-        let staying = self.pending().saturating_sub(self.aloft.load(Ordering::Relaxed));
+        let staying = self.staying();
         let over = staying.saturating_sub(self.mark());
-        // Someone waits although the mark is not reached: a submit larger than what is left.
-        if over == 0 && self.waiters.load(Ordering::SeqCst) > 0 && staying > 0 {
-            self.admit / 16
-        } else {
-            over
-        }
+        let refused = self.refused.swap(false, Ordering::SeqCst) || self.waiters.load(Ordering::SeqCst) > 0;
+        if over == 0 && refused && staying > 0 { self.admit / 16 } else { over }
     }
 
     /// Waits until there may be room for `bytes`, at most `wait`. True if the time ran out first.
