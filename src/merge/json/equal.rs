@@ -94,19 +94,17 @@ impl<'a> Pair<'a> {
     /// Compares what is left of two objects, in any order of names.
     fn equal_in_any_order(self, mut one: usize, other: usize, levels: usize) -> Option<(usize, usize)> {
         let (mut rest, other_end) = members_by_name(self.other, other);
-        while let Some((value, other_value)) = self.partner(one, &mut rest)? {
-            one = self.equal(value, other_value, levels)?.0;
+        while let Some((value, other_value)) = self.partner(one, &mut rest) {
+            one = self.equal(value, other_value?, levels)?.0;
         }
         rest.is_empty().then(|| (space(self.one, one) + 1, other_end))
     }
 
-    /// The value of the next member and that of its namesake, which is taken out of `rest`. Nothing at all where
-    /// it has none; nothing inside where there is no next member.
+    /// Where the value of the next member stands, and that of its namesake, which is taken out of `rest`.
     #[inline(never)]
-    fn partner(self, one: usize, rest: &mut MembersByName<'a>) -> Option<Option<(usize, usize)>> {
-        let Some(member) = member(self.one, one) else { return Some(None) };
-        let other_value = rest.remove(&NameKey(member.name))?;
-        Some(Some((member.value, other_value)))
+    fn partner(self, one: usize, rest: &mut MembersByName<'a>) -> Option<(usize, Option<usize>)> {
+        let member = member(self.one, one)?;
+        Some((member.value, rest.remove(&NameKey(member.name))))
     }
 }
 
