@@ -333,5 +333,4 @@ fn offset(at: usize) -> u32 {
 }
 
 #[cfg(test)]
-#[path = "check_tests.rs"]
 mod tests;
