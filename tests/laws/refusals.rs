@@ -176,7 +176,7 @@ fn no_part_of_a_body_reaches_deeper_than_a_document_may() {
             match NetOperation::new(Action::Update(body.as_bytes())) {
                 Ok(_) => assert!(taken, "{body}"),
                 Err(error) => {
-                    assert_eq!((taken, error.kind()), (false, ErrorKind::TooLarge), "{error}: {body}")
+                    assert_eq!((taken, error.kind()), (false, ErrorKind::TooLarge), "{error}: {body}");
                 }
             }
         }
