@@ -132,9 +132,11 @@ impl Layers {
             let net = layer.net.as_net();
             let mut source = Vec::new();
             let applied = apply(net, below.as_ref().map(|document| document.source.as_ref()), &mut source);
-            let kept =
-                if crate::shard::decides(net) { None } else { below.and_then(|document| document.routing) };
-            let routing = layer.routing.or(kept);
+            // A patch leaves a document the routing it was stored with.
+            let routing = match below {
+                Some(document) if !crate::shard::decides(net) => document.routing,
+                _ => layer.routing,
+            };
             applied.exists.then(|| Document { source: Bytes::from(source), routing })
         })
     }

@@ -177,16 +177,16 @@ fn known_after(flight: &Flight, item: &Item, existed: Option<bool>) -> Known {
         ItemAction::Put(source) => Known::Document { source: source.clone(), routing },
         ItemAction::Delete => Known::Absent,
         ItemAction::Net(net) => {
-            let (source, stored) = match &flight.known {
-                Known::Unknown if existed == Some(false) => (None, None),
+            let (source, routing) = match &flight.known {
+                Known::Unknown if existed == Some(false) => (None, routing),
                 Known::Unknown => return Known::Unknown,
-                Known::Absent => (None, None),
+                Known::Absent => (None, routing),
                 Known::Document { source, routing } => (Some(source), routing.clone()),
             };
             debug_assert_eq!(net.shape(), Shape::Patch);
             let mut document = Vec::new();
             if apply(net.as_net(), source.map(Bytes::as_ref), &mut document).exists {
-                Known::Document { source: document.into_boxed_slice().into(), routing: routing.or(stored) }
+                Known::Document { source: document.into_boxed_slice().into(), routing }
             } else {
                 Known::Absent
             }

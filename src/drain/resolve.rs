@@ -53,13 +53,13 @@ pub(crate) fn resolve(net: NetRef<'_>, routing: Option<&str>, below: &Known) -> 
             if existed && !applied.changed && net.detects_noop() {
                 return Resolved::Settled { existed, noop: true, misfits };
             }
-            // An update keeps the routing its document was stored with, unless it brings its own.
-            let stored = match below {
+            // A patch leaves a document the routing it was stored with.
+            let routing = match below {
                 Known::Document { routing, .. } => routing.clone(),
-                _ => None,
+                _ => own(),
             };
             let action = ItemAction::Put(document.into_boxed_slice().into());
-            Resolved::Send { action, routing: own().or(stored), existed: Some(existed), misfits }
+            Resolved::Send { action, routing, existed: Some(existed), misfits }
         }
     }
 }

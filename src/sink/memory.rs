@@ -153,9 +153,9 @@ impl State {
                 (outcome, applied.document)
             }
         };
-        let kept = before.and_then(|stored| stored.routing.clone());
-        let routing = match item.action {
-            ItemAction::Net(_) => item.routing.clone().or(kept),
+        // A patch leaves a document the routing it was stored with.
+        let routing = match (&item.action, before) {
+            (ItemAction::Net(_), Some(stored)) if existed => stored.routing.clone(),
             _ => item.routing.clone(),
         };
         self.documents.insert(key, BaseDocument { source: after, routing, seq: item.last_seq });
