@@ -35,6 +35,8 @@ pub(crate) struct Bank {
     pub(crate) latch: Arc<Latch>,
     /// Sequence numbers below this may be in use: persisted before it is raised.
     ceiling: AtomicU64,
+    /// The highest watermark told: it stands where the wall clock steps back.
+    watermark: AtomicU64,
 }
 
 /// Why the bank did not take an operation. Nothing has changed.
@@ -77,6 +79,7 @@ impl Bank {
             indices: Indices::default(),
             latch: Arc::new(Latch::default()),
             ceiling: AtomicU64::new(seq_floor + 1),
+            watermark: AtomicU64::new(0),
         }
     }
 
@@ -182,9 +185,11 @@ impl Bank {
     }
 
     /// The watermark: every operation with a seq at or below it is settled, and none will ever get one.
-    /// Locks every shard in turn, and raises its next seq above `wall_us`.
+    /// Never falls. Locks every shard in turn, and raises its next seq above `wall_us`.
     pub(crate) fn watermark(&self, wall_us: u64) -> u64 {
-        let target = wall_us.min(self.ceiling().saturating_sub(2));
+        // Every shard was raised above the watermark told last: nothing at or below it is unsettled, or will be.
+        let told = self.watermark.load(Ordering::Acquire);
+        let target = wall_us.min(self.ceiling().saturating_sub(2)).max(told);
         let mut least = u64::MAX;
         for shard in 0..self.shards.len() {
             let unsettled = self.with(shard, |shard| {
@@ -194,7 +199,9 @@ impl Bank {
             });
             least = least.min(unsettled);
         }
-        least.saturating_sub(1)
+        let watermark = least.saturating_sub(1);
+        self.watermark.fetch_max(watermark, Ordering::AcqRel);
+        watermark
     }
 
     /// Checks every shard, and that the memory accounts agree with them. For tests: locks every shard.
