@@ -77,7 +77,13 @@ fn from_root(source: &Source) -> Vec<(usize, Vec<String>)> {
     let module: Vec<&str> = inside.split('/').filter(|name| *name != "mod").collect();
     let resolve = |path: crate::source::PathUse| {
         let supers = path.names.iter().take_while(|name| *name == "super").count();
-        let above = module.iter().take(module.len().checked_sub(supers)?).map(ToString::to_string);
+        if (1..=source.inline_modules(path.at)).contains(&supers) {
+            return None; // It stays within the file.
+        }
+        let above = module
+            .iter()
+            .take((module.len() + source.inline_modules(path.at)).checked_sub(supers)?)
+            .map(ToString::to_string);
         let skip = supers.max(1);
         let start: Vec<String> = if supers > 0 { above.collect() } else { Vec::new() };
         Some((path.at, start.into_iter().chain(path.names.into_iter().skip(skip)).collect()))
@@ -237,6 +243,8 @@ fn the_module_rules_bite() {
     assert_eq!(complaints("src/shard/bank.rs", "fn f() { let x = crate::Full::HandBack; }"), 1);
     assert_eq!(complaints("src/shard/mod.rs", "use super::drain::Drain;"), 1);
     assert_eq!(complaints("src/shard/bank.rs", "use crate::Unheard;"), 1);
+    assert_eq!(complaints("src/shard/mod.rs", "mod inner { use super::drain::Drain; }"), 0);
+    assert_eq!(complaints("src/shard/mod.rs", "mod inner { use super::super::drain::Drain; }"), 1);
     assert_eq!(complaints("src/view.rs", "use crate::{Base, shard::Bank};"), 0);
     assert_eq!(complaints("src/view.rs", "use crate::Sink;"), 1);
     assert_eq!(complaints("src/sink/memory.rs", "use crate::segment::SegmentStore;"), 1);

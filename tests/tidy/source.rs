@@ -79,6 +79,15 @@ impl Source {
         self.tests.iter().any(|range| range.contains(&at))
     }
 
+    /// How many modules with a body in this file a place is inside of.
+    pub(crate) fn inline_modules(&self, at: usize) -> usize {
+        let is_around = |module: &usize| {
+            let (end, has_body) = item_end(&self.code, *module);
+            has_body && (*module..end).contains(&at)
+        };
+        self.find_word("mod").filter(is_around).count()
+    }
+
     /// Where this stands in the code.
     pub(crate) fn find<'a>(&'a self, what: &'a str) -> impl Iterator<Item = usize> + 'a {
         self.code.match_indices(what).map(|(at, _)| at)
