@@ -1,6 +1,73 @@
 //! millpond: a write-coalescing engine for search ingestion.
 //!
-//! Many writes to one document go in; one operation per document comes out.
+//! Many writes to one document go in; one operation per document comes out. While operations wait they are folded,
+//! exactly, without knowing the document they will meet; reads see all of them at once; a sink gets one
+//! operation per document and drain.
+//!
+//! ```
+//! use millpond::{Engine, Operation};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! let engine = Engine::open(directory.path().join("pond"))?;
+//! let body = br#"{"doc":{"dest":"IAH"},"inc":{"flights":1},"doc_as_upsert":true}"#;
+//! for _ in 0..80 {
+//!     engine.submit(Operation::update("aircraft", "N14228", body))?;
+//! }
+//! let aircraft = engine.get("aircraft", "N14228")?.ok_or("it is there at once")?;
+//! assert_eq!(aircraft.source, r#"{"dest":"IAH","flights":80}"#);
+//! engine.flush(Duration::from_secs(60))?;
+//! assert_eq!(engine.stats().operations_out, 1);
+//! engine.close(Duration::from_secs(60))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to start
+//! - [`Engine`] is the handle: submit, get, scan, flush, close, statistics. Clones are the same engine.
+//! - [`Operation`] is what is submitted, [`UpdateBody`] writes the body of an update.
+//! - [`Builder`] has every setting, and takes the sink.
+//! - [`Sink`] and [`Base`] are the two traits at the edge: where operations go, and where documents are read.
+//!   [`segments`] is the embedded store, [`NdjsonSink`] writes bulk lines, [`MemorySink`] answers by a script.
+//! - [`NetOperation`] is the algebra by itself: compose, apply, write as text.
+//!
+//! # Choosing settings
+//! - [`max_delay`](Builder::max_delay) is the trade: an operation waits at most this long, and whatever else meets its
+//!   document in that time costs the sink nothing. A document that changes every *t* goes out once per `max_delay`
+//!   instead of once per *t*; beyond the time in which most documents change twice, longer gains little.
+//! - [`memory_bytes`](Builder::memory_bytes) should hold what arrives in one `max_delay`, by the formula below, counted
+//!   per document and not per operation. With less the engine drains early and folds less: it stays right, and
+//!   bounded. One body may have a sixteenth of it ([`DOCUMENT_SHARE`]).
+//! - [`keep_known`](Builder::keep_known) spares a read of the base for documents that change again soon.
+//! - [`drain_threads`](Builder::drain_threads): as many as batches should be out at once. One suits the embedded store; a
+//!   sink behind a network wants as many as round trips overlap. Order within a document holds at any number.
+//! - [`full`](Builder::full): wait where the source can wait, hand back where it has somewhere else to put it.
+//! - [`late_request_bound`](Builder::late_request_bound) must not be shorter than a request can linger on its way.
+//!
+//! # What an entry costs
+//! In bytes, on a 64-bit machine, against the memory bound:
+//!
+//! ```text
+//! 296                                            a document's slot (SLOT_BYTES)
+//!   + id
+//!   + net operation, and up to 1/8 to grow       its folded patch, or its document
+//!   + routing, if any
+//!   + known document, if it is kept
+//!   + 16 per tracked operation that waits
+//!   + 112 and the flight's net operation         while one is out
+//! ```
+//!
+//! However many operations were folded, it is one net operation: counters and timestamps do not grow it, a new field
+//! or a list's new element does. A submit copies its body once and allocates only where the entry grows.
+//!
+//! # Errors
+//! One [`Error`] with an [`ErrorKind`] to decide by. What is refused at submit comes back in [`SubmitError`].
+//!
+//! # The modules, in the order of a write's path
+//! `document` and `operation` (what travels), `engine` (the handle), `shard` (where a submit lands), `merge` (the
+//! algebra), `drain` (from the shards to the sink and back), `sink` and `segment` (where it goes), `view` (reads); and,
+//! used by all, `clock`, `config`, `error`, `stats`, `sync`. `ARCHITECTURE.md` has the path as a drawing, the decisions and why.
 
 // In the order of the path of a write.
 mod document;
@@ -55,4 +122,15 @@ pub mod segments {
 pub mod fuzzing {
     pub use crate::merge::fuzzing::{split_json, validate_net};
     pub use crate::segment::fuzz::{Entries, build_segment, read_segment, reseal};
+}
+
+/// The papers' examples compile: run as doctests and nothing else.
+#[cfg(doctest)]
+mod papers {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../ARCHITECTURE.md")]
+    struct Architecture;
+    #[doc = include_str!("../CONTRIBUTING.md")]
+    struct Contributing;
 }
