@@ -80,6 +80,11 @@ impl Error {
         self.0.kind
     }
 
+    /// What went wrong, without the place and the cause that the whole error shows.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// Where in the refused text, in bytes from its start, if the error is about a place in a text.
     pub fn offset(&self) -> Option<usize> {
         self.0.offset
