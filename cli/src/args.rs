@@ -1,0 +1,262 @@
+//! The command line: what `--help` shows.
+
+use crate::units;
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+const EXAMPLES: &str = "\
+Examples:
+  millpond replay                                     fold the bundled year of flights into ./millpond-data
+  millpond replay bulk.ndjson.gz --sink segments:db   fold a file of bulk lines into segments
+  millpond get db aircraft N14228                     one document
+  millpond scan db --index aircraft --limit 3         documents in order of id
+
+Exit status: 0 all well; 1 failed; 2 wrong usage; 3 finished with rejects or dead letters; 130 interrupted.";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  millpond replay
+      fold the bundled year of flights into a fresh directory and report what was saved
+  millpond replay day1.ndjson.zst day2.ndjson.gz --sink segments:db --rejects bad.ndjson
+      fold two files, one after the other; lines that are refused go to bad.ndjson, to be mended and replayed
+  tail -n +1 bulk.ndjson | millpond replay - --index logs --sink ndjson:- > folded.ndjson
+      one operation per document as bulk lines; lines that name no index go to logs
+  millpond generate --documents 1000000 --operations 5000000 | millpond replay - --sink null --memory 64MiB
+      measure on a made-up stream
+
+The input is Elasticsearch bulk NDJSON, plain, gzip or zstd, told by its first bytes. An action line may
+hold _index, _id and routing. The first Ctrl-C stops reading, drains and reports; the second one exits at once.
+Exit status: 0 all well; 1 failed; 2 wrong usage; 3 finished with rejects or dead letters; 130 interrupted.";
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  millpond scan db                                            everything, in order of index and id
+  millpond scan db --index aircraft --after N100 --limit 20   the next 20 documents behind N100
+
+Each line is {\"_index\":…,\"_id\":…,\"_routing\":…,\"_source\":…}, with _routing only where there is one.";
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  millpond generate --documents 1000 --operations 100000 > stream.ndjson
+  millpond generate --documents 1000000 --operations 5000000 --zipf 0.99 --seed 7 | millpond replay - --sink null
+  millpond generate --documents 1000 --operations 100000 --update-share 0.8 --delete-share 0.1 --field-ops-share 0.5
+
+What is left of 1 after --update-share and --delete-share are whole documents.";
+
+/// Folds a stream of document writes into one operation per document
+///
+/// millpond takes Elasticsearch bulk operations as they come, folds the updates of each document while they
+/// wait, and sends one operation per document to a sink.
+#[derive(Debug, Parser)]
+#[command(name = "millpond", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fold bulk operations from files or standard input into a sink, and report what was saved
+    Replay(Replay),
+    /// Print one document of a segment directory
+    Get(Get),
+    /// Print the documents of a segment directory, in order
+    Scan(Scan),
+    /// Read all of a segment directory and name what is damaged
+    Verify(Directory),
+    /// Print what a segment directory holds
+    Stats(Directory),
+    /// Print a made-up stream of bulk operations, the same for the same seed
+    Generate(Generate),
+}
+
+/// `millpond replay`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = REPLAY_EXAMPLES)]
+pub struct Replay {
+    /// Bulk NDJSON to read, in this order; - is standard input [default: the bundled flights]
+    #[arg(value_name = "FILE")]
+    pub inputs: Vec<PathBuf>,
+
+    /// The index of lines that name none
+    #[arg(long, value_name = "NAME")]
+    pub index: Option<String>,
+
+    /// Where folded operations go: segments:DIR, ndjson:FILE (- is standard output) or null [default: segments
+    /// in a fresh directory ./millpond-data]
+    #[arg(long, value_name = "SINK", value_parser = sink)]
+    pub sink: Option<SinkName>,
+
+    /// The most memory that pending operations may take
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::size)]
+    pub memory: usize,
+
+    /// The longest time an operation waits before it is sent
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration)]
+    pub max_delay: Duration,
+
+    /// How many threads fold; the operations of one document stay in order [default: half the processors]
+    #[arg(long, value_name = "N")]
+    pub writers: Option<NonZeroUsize>,
+
+    /// The most bytes of one batch to the sink
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub batch_bytes: Option<usize>,
+
+    /// The most operations of one batch to the sink
+    #[arg(long, value_name = "N")]
+    pub batch_ops: Option<NonZeroUsize>,
+
+    /// Write refused lines to this file, as they came
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+
+    /// Write operations that the sink refused to this file, with the reason
+    #[arg(long, value_name = "FILE")]
+    pub dead_letters: Option<PathBuf>,
+
+    /// Write the report to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Where folded operations go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkName {
+    /// A segment directory.
+    Segments(PathBuf),
+    /// A file of bulk lines.
+    Ndjson(PathBuf),
+    /// Standard output, as bulk lines.
+    Stdout,
+    /// Nowhere.
+    Null,
+}
+
+impl std::fmt::Display for SinkName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Segments(path) => write!(f, "segments:{}", path.display()),
+            Self::Ndjson(path) => write!(f, "ndjson:{}", path.display()),
+            Self::Stdout => f.write_str("ndjson:-"),
+            Self::Null => f.write_str("null"),
+        }
+    }
+}
+
+fn sink(text: &str) -> Result<SinkName, String> {
+    match text.split_once(':') {
+        None if text == "null" => Ok(SinkName::Null),
+        Some(("ndjson", "-")) => Ok(SinkName::Stdout),
+        Some(("ndjson", path)) if !path.is_empty() => Ok(SinkName::Ndjson(path.into())),
+        Some(("segments", path)) if !path.is_empty() => Ok(SinkName::Segments(path.into())),
+        _ => Err("a sink is segments:DIR, ndjson:FILE, ndjson:- or null".to_owned()),
+    }
+}
+
+/// `millpond get`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  millpond get millpond-data aircraft N14228")]
+pub struct Get {
+    /// A segment directory
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// The index
+    #[arg(value_name = "INDEX")]
+    pub index: String,
+    /// The document's id
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// `millpond scan`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SCAN_EXAMPLES)]
+pub struct Scan {
+    /// A segment directory
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Only this index
+    #[arg(long, value_name = "NAME")]
+    pub index: Option<String>,
+    /// Only documents with ids behind this one, compared as bytes
+    #[arg(long, value_name = "ID", requires = "index")]
+    pub after: Option<String>,
+    /// The most documents to print
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// `millpond verify` and `millpond stats`.
+#[derive(Debug, ClapArgs)]
+pub struct Directory {
+    /// A segment directory
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
+/// `millpond generate`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = GENERATE_EXAMPLES)]
+pub struct Generate {
+    /// How many documents there are to choose from
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub documents: u64,
+    /// How many operations to print
+    #[arg(long, value_name = "N")]
+    pub operations: u64,
+    /// The exponent of Zipf's law by which documents are chosen; 0 chooses evenly
+    #[arg(long, value_name = "S", default_value_t = 0.99, value_parser = exponent)]
+    pub zipf: f64,
+    /// The seed: the same one gives the same stream
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// The share of updates among the operations
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = share)]
+    pub update_share: f64,
+    /// The share of deletes among the operations
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub delete_share: f64,
+    /// The share of updates that carry field operations
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub field_ops_share: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    bounded(text, 1.0).ok_or_else(|| "a share is a number from 0 to 1".to_owned())
+}
+
+fn exponent(text: &str) -> Result<f64, String> {
+    bounded(text, 10.0).ok_or_else(|| "an exponent is a number from 0 to 10".to_owned())
+}
+
+fn bounded(text: &str, most: f64) -> Option<f64> {
+    text.parse().ok().filter(|number| (0.0..=most).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_sink_reads_as_it_is_written() {
+        for text in ["segments:some/dir", "ndjson:out:put.ndjson", "ndjson:-", "null"] {
+            assert_eq!(sink(text).unwrap().to_string(), text);
+        }
+        for text in ["", "segments", "segments:", "ndjson:", "null:", "http://localhost", "kafka:x"] {
+            assert!(sink(text).unwrap_err().contains("segments:DIR"), "{text}");
+        }
+    }
+}
