@@ -1,0 +1,58 @@
+//! Ctrl-C: the first one drains and reports, the second one exits at once.
+
+use super::{Place, documents};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, Command, Stdio},
+};
+
+fn interrupt(child: &Child) {
+    // Fails once the child has ended, which is what the caller waits for.
+    let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
+}
+
+/// A replay of a pipe that stays open, once it has taken what was written to it and sent something on.
+fn running(place: &Place, input: &str, flags: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut command = place.command(&format!("replay - --sink ndjson:- --max-delay 10ms {flags}"));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(input.as_bytes()).unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    (child, stdout)
+}
+
+#[test]
+fn the_first_interrupt_drains_and_reports_although_input_is_still_open() {
+    let place = Place::new();
+    let (mut child, mut stdout) = running(&place, &documents(3), "--report report.json");
+    let stdin = child.stdin.take();
+    interrupt(&child);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("interrupted: <stdin>"), "{stderr}");
+    assert_eq!(rest.lines().count(), 5, "every operation was sent: {rest}");
+    let report = place.json("report.json");
+    assert_eq!((&report["operations_in"], &report["interrupted"]), (&3.into(), &true.into()));
+}
+
+#[test]
+fn a_second_interrupt_ends_a_drain_that_cannot_end() {
+    let place = Place::new();
+    // Nobody reads on: the pipe fills up, and the drain waits for ever.
+    let (mut child, _stdout) = running(&place, &documents(100_000), "");
+    let mut tries = 0;
+    let status = loop {
+        interrupt(&child);
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        tries += 1;
+        assert!(tries < 10_000, "interrupts do not end the program");
+    };
+    assert_eq!(status.code(), Some(130));
+}

@@ -1,0 +1,66 @@
+//! Where folded operations go.
+
+use super::{Place, documents};
+
+#[test]
+fn without_a_sink_segments_go_to_a_fresh_directory_and_its_name_is_told() {
+    let place = Place::new();
+    place.write("input", documents(5));
+    let ran = place.run("replay input");
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("writing segments to millpond-data\n"), "{}", ran.stderr);
+    let ran = place.run("replay input");
+    assert!(ran.stderr.contains("writing segments to millpond-data-2\n"), "{}", ran.stderr);
+    assert_eq!(place.well("scan millpond-data"), place.well("scan millpond-data-2"));
+}
+
+#[test]
+fn a_directory_that_is_named_is_written_on() {
+    let place = Place::new();
+    place.write("input", documents(5));
+    place.write("more", "{\"update\":{\"_index\":\"i\",\"_id\":\"000002\"}}\n{\"doc\":{\"more\":1.10}}\n");
+    place.well("replay input --sink segments:db");
+    place.well("replay more --sink segments:db");
+    assert_eq!(
+        place.well("get db i 000002"),
+        "{\"_index\":\"i\",\"_id\":\"000002\",\"_source\":{\"n\":2,\"more\":1.10}}\n"
+    );
+}
+
+#[test]
+fn bulk_lines_in_a_file_and_on_standard_output_fold_and_can_be_replayed() {
+    let place = Place::new();
+    place.write("input", documents(5).repeat(4));
+    place.well("replay input --sink ndjson:folded.ndjson");
+    let ran = place.run("replay input --sink ndjson:-");
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(ran.stdout, place.read("folded.ndjson"));
+    assert_eq!(ran.stdout.lines().count(), 10);
+    place.well("replay input --sink segments:whole");
+    place.well("replay folded.ndjson --sink segments:folded");
+    assert_eq!(place.well("scan whole"), place.well("scan folded"));
+}
+
+#[test]
+fn a_sink_that_cannot_be_opened_is_named() {
+    let place = Place::new();
+    place.write("input", documents(1));
+    let ran = place.run("replay input --sink ndjson:no/such/file");
+    assert_eq!(ran.status, 1);
+    assert!(ran.stderr.contains("--sink ndjson:no/such/file"), "{}", ran.stderr);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_wrong_usage() {
+    let place = Place::new();
+    place.write("input", documents(1));
+    for (arguments, flag) in [
+        ("--memory 1KiB", "--memory"),
+        ("--max-delay 1us", "--max-delay"),
+        ("--batch-bytes 0", "--batch-bytes"),
+    ] {
+        let ran = place.run(&format!("replay input --sink null {arguments}"));
+        assert_eq!(ran.status, 2, "{arguments}: {}", ran.stderr);
+        assert!(ran.stderr.contains(flag), "{arguments}: {}", ran.stderr);
+    }
+}
