@@ -1,0 +1,5 @@
+//! placeholder
+mod rig;
+mod accepted;
+mod reads;
+mod order;
