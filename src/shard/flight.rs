@@ -344,9 +344,10 @@ impl Shard {
         self.slab.insert_after(Order::Written, id, None);
     }
 
-    /// Keeps known documents within their share: clean ones go first, then the one that has just become known.
+    /// Keeps known documents, and the slots that hold nothing else, within their share: clean ones go first,
+    /// then the one that has just become known.
     fn forget(&mut self, id: SlotId, now_us: u64, slots: &mut Vec<Slot>) -> Option<Known> {
-        while self.weight.known > self.known_bytes_max {
+        while self.weight.known.max(self.weight.clean) > self.known_bytes_max {
             if !self.drop_clean(now_us, slots) {
                 return self.change(id, |slot| Some(std::mem::take(&mut slot.known)));
             }
