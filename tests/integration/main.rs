@@ -3,3 +3,7 @@ mod rig;
 mod accepted;
 mod reads;
 mod order;
+mod repeats;
+mod freshness;
+mod memory;
+mod bad_input;
