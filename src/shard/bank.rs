@@ -35,8 +35,6 @@ pub(crate) struct Bank {
     pub(crate) latch: Arc<Latch>,
     /// Sequence numbers below this may be in use: persisted before it is raised.
     ceiling: AtomicU64,
-    /// The highest watermark told: it stands where the wall clock steps back.
-    watermark: AtomicU64,
 }
 
 /// Why the bank did not take an operation. Nothing has changed.
@@ -79,7 +77,6 @@ impl Bank {
             indices: Indices::default(),
             latch: Arc::new(Latch::default()),
             ceiling: AtomicU64::new(seq_floor + 1),
-            watermark: AtomicU64::new(0),
         }
     }
 
@@ -185,13 +182,15 @@ impl Bank {
     }
 
     /// The watermark: every operation with a seq at or below it is settled, and none will ever get one.
-    /// Never falls. Locks every shard in turn, and raises its next seq above `wall_us`.
+    /// Locks every shard in turn, twice, and raises its next seq above `wall_us` and above what any other
+    /// shard has given out: where the wall clock stands behind, a shard that is not written would hold the
+    /// watermark below what has settled elsewhere.
     pub(crate) fn watermark(&self, wall_us: u64) -> u64 {
-        // Every shard was raised above the watermark told last: nothing at or below it is unsettled, or will be.
-        let told = self.watermark.load(Ordering::Acquire);
-        let target = wall_us.min(self.ceiling().saturating_sub(2)).max(told);
+        let shards = 0..self.shards.len();
+        let given = shards.clone().map(|shard| self.with(shard, |shard| shard.last_seq())).max();
+        let target = wall_us.min(self.ceiling().saturating_sub(2)).max(given.unwrap_or(0));
         let mut least = u64::MAX;
-        for shard in 0..self.shards.len() {
+        for shard in shards {
             let unsettled = self.with(shard, |shard| {
                 shard.raise(target);
                 // Never below what was told before, however the wall clock jumps: both only rise.
@@ -199,9 +198,7 @@ impl Bank {
             });
             least = least.min(unsettled);
         }
-        let watermark = least.saturating_sub(1);
-        self.watermark.fetch_max(watermark, Ordering::AcqRel);
-        watermark
+        least.saturating_sub(1)
     }
 
     /// Checks every shard, and that the memory accounts agree with them. For tests: locks every shard.
