@@ -7,3 +7,7 @@ mod repeats;
 mod freshness;
 mod memory;
 mod bad_input;
+mod statuses;
+mod flush_close;
+mod watermark;
+mod latch;
