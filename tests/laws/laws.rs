@@ -78,7 +78,15 @@ proptest! {
         base in base(),
         chain in prop::collection::vec(action_of(&["doc"]), 1..7),
     ) {
-        over(base.as_deref(), &chain, Trial::keeps_order);
+        over(base.as_deref(), &chain, |trial| { trial.keeps_order(); trial.folds_keep_order(); });
+    }
+
+    #[test]
+    fn members_keep_their_order_through_folds_of_all_that_takes_nothing_out(
+        base in base(),
+        chain in prop::collection::vec(action_of(&["doc", "inc", "append", "union", "min", "max"]), 1..7),
+    ) {
+        over(base.as_deref(), &chain, Trial::folds_keep_order);
     }
 
     #[test]

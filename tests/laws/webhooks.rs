@@ -174,6 +174,7 @@ fn whole_payloads_as_partial_documents_fold_to_what_the_model_says() {
             let trial = Trial::new(base, &updates);
             trial.obeys_every_law();
             trial.keeps_order();
+            trial.folds_keep_order();
         }
     }
 }
