@@ -13,9 +13,12 @@ fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let parts = parts.strip_prefix(&["cli"]).unwrap_or(&parts);
     match parts {
-        ["src", "lib.rs" | "main.rs"] | ["build.rs"] | ["fuzz", "fuzz_targets", _] => true,
-        ["tests" | "examples" | "benches", file] => file.ends_with(".rs"),
-        ["tests" | "examples" | "benches", _, "main.rs"] => true,
+        // Only files of Rust come here.
+        ["src", "lib.rs" | "main.rs"]
+        | ["build.rs"]
+        | ["fuzz", "fuzz_targets", _]
+        | ["tests" | "examples" | "benches", _]
+        | ["tests" | "examples" | "benches", _, "main.rs"] => true,
         _ => false,
     }
 }

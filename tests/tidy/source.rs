@@ -98,7 +98,7 @@ impl Source {
         let bytes = self.code.as_bytes();
         let is_name =
             |at: usize| bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-        self.find(word).filter(move |&at| !(at > 0 && is_name(at - 1)) && !is_name(at + word.len()))
+        self.find(word).filter(move |&at| (at == 0 || !is_name(at - 1)) && !is_name(at + word.len()))
     }
 
     /// Every path that begins with one of these names, from use trees and from inside expressions.
