@@ -54,7 +54,7 @@ impl Default for Builder {
         let config = Config {
             memory_bytes: 256 * 1024 * 1024,
             max_delay: Duration::from_secs(30),
-            late_request_bound: Duration::from_secs(60),
+            late_request_bound: Duration::from_mins(1),
             batch_bytes: 8 * 1024 * 1024,
             batch_operations: 20_000,
             shards: 64,
@@ -204,7 +204,7 @@ impl Config {
         range("drain_threads", self.drain_threads, 1, 256)?;
         range("batch_bytes", self.batch_bytes, 1, usize::MAX)?;
         range("batch_operations", self.batch_operations, 1, usize::MAX)?;
-        let day = Duration::from_secs(24 * 60 * 60);
+        let day = Duration::from_hours(24);
         if self.max_delay < Duration::from_millis(10) || self.max_delay > day {
             let message = format!("max_delay is {:?}; it must be from 10 ms to a day", self.max_delay);
             return Err(Error::new(ErrorKind::Config, message));

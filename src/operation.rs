@@ -73,7 +73,7 @@ pub enum Action<'a> {
     Delete,
 }
 
-/// Nesting of a document or body: 1,000 levels, as the servers take.
+/// Nesting of a document, and of the document that an update touches: 1,000 levels, as the servers take.
 pub const DEPTH_MAX: usize = 1_000;
 /// Bytes of one number's text.
 pub const NUMBER_BYTES_MAX: usize = 4_096;

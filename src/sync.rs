@@ -65,7 +65,7 @@ impl Latch {
 
 impl fmt::Debug for Latch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Latch").field("reason", &*self.reason.lock()).finish()
+        f.debug_struct("Latch").field("reason", &*self.reason.lock()).finish_non_exhaustive()
     }
 }
 

@@ -73,12 +73,11 @@ fn told(outcome: &Outcome) -> Option<bool> {
 /// The same for a repeat, which may have met its own earlier effect: only what that effect cannot have caused.
 fn told_by_a_repeat(outcome: &Outcome, past: Past) -> Option<bool> {
     match (outcome, past.shape) {
-        // Had the first attempt stored a document, this one could not have created it.
-        (Outcome::Created, _) => Some(false),
+        // Had the first attempt stored a document, this one could not have created it; and a patch deletes none.
+        (Outcome::Created, _) | (Outcome::NotFound, Shape::Patch) => Some(false),
         // Had the first attempt deleted it, there would be nothing left to delete.
         (Outcome::Deleted, _) => Some(true),
-        // A patch neither deletes a document nor, without one of its own, creates one.
-        (Outcome::NotFound, Shape::Patch) => Some(false),
+        // Nor does a patch without a document of its own create one.
         (Outcome::Updated | Outcome::Noop, Shape::Patch) if !past.creates => Some(true),
         _ => past.existed,
     }

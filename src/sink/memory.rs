@@ -53,7 +53,10 @@ struct State {
     base_fails: bool,
 }
 
-type Documents = BTreeMap<(Box<str>, Box<str>), BaseDocument>;
+/// An index and an id.
+type Name = (Box<str>, Box<str>);
+
+type Documents = BTreeMap<Name, BaseDocument>;
 
 impl MemorySink {
     /// An empty sink that carries everything out.
@@ -84,10 +87,10 @@ impl MemorySink {
     }
 
     /// Every live document, with index and id, in order.
-    pub fn documents(&self) -> Vec<((Box<str>, Box<str>), Bytes)> {
+    pub fn documents(&self) -> Vec<(Name, Bytes)> {
         let mut state = self.state.lock();
         self.carry_out_late(&mut state);
-        let live = |(key, stored): (&(Box<str>, Box<str>), &BaseDocument)| {
+        let live = |(key, stored): (&Name, &BaseDocument)| {
             Some((key.clone(), stored.source.clone()?))
         };
         state.documents.iter().filter_map(live).collect()
@@ -231,6 +234,6 @@ impl Snapshot for Frozen {
 impl std::fmt::Debug for MemorySink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let documents = self.state.lock().documents.len();
-        f.debug_struct("MemorySink").field("takes", &self.takes).field("documents", &documents).finish()
+        f.debug_struct("MemorySink").field("takes", &self.takes).field("documents", &documents).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,5 @@
 //! The bundled flights through the engine, with random drains and evictions, against a sequential program.
+#![expect(clippy::expect_used, reason = "a test fails by panicking, and clippy sees helpers as no tests")]
 
 mod sequential;
 
