@@ -22,6 +22,11 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Res
     thread::Builder::new().name(name.to_owned()).spawn(body)
 }
 
+/// True while this thread unwinds from a panic.
+pub(crate) fn is_unwinding() -> bool {
+    thread::panicking()
+}
+
 /// Waits on `condvar` for at most `wait`; true if the time ran out.
 pub(crate) fn wait_for<T>(condvar: &Condvar, guard: &mut MutexGuard<'_, T>, wait: Duration) -> bool {
     condvar.wait_for(guard, wait).timed_out()
@@ -79,13 +84,13 @@ pub(crate) struct LatchOnPanic<'a> {
 
 impl<'a> LatchOnPanic<'a> {
     pub(crate) fn new(latch: &'a Latch, doing: &'static str) -> Self {
-        Self { latch, doing, unwinding: thread::panicking() }
+        Self { latch, doing, unwinding: is_unwinding() }
     }
 }
 
 impl Drop for LatchOnPanic<'_> {
     fn drop(&mut self) {
-        if thread::panicking() && !self.unwinding {
+        if is_unwinding() && !self.unwinding {
             self.latch.set(format_args!("a panic while {}", self.doing));
         }
     }

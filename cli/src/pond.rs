@@ -16,11 +16,11 @@ pub use millpond::{
 use crate::{
     args::{Replay, SinkName},
     failure::{Failure, Result},
+    sync::Mutex,
 };
 use millpond::{
     Builder, DeadLetter, DeadLetterFile, DeadLetters, ErrorKind, Full, NdjsonSink, NullSink, Sink,
 };
-use parking_lot::Mutex;
 use std::{
     fs, io,
     path::{Path, PathBuf},

@@ -9,8 +9,7 @@
 //! The lock is held while the file is written and the message printed, and no other lock is taken under it
 //! but the progress bar's.
 
-use crate::{message, progress::Progress};
-use parking_lot::Mutex;
+use crate::{message, progress::Progress, sync::Mutex};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},

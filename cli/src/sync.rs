@@ -1,8 +1,11 @@
-//! Threads and signals, in one place.
+//! Threads, locks and signals, in one place.
+
+pub use parking_lot::Mutex;
 
 use signal_hook::{consts::TERM_SIGNALS, flag};
 use std::{
     io,
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -50,13 +53,21 @@ impl Stop {
     }
 }
 
+/// What a thread gave, or what it panicked with.
+pub type Caught<T> = thread::Result<T>;
+
+/// Processors that threads may run on; one if that cannot be told.
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 /// Starts a thread that hands its result, or the fact that it panicked, to `done`.
 ///
 /// The thread is not joined: one that waits for input which never comes must not keep the program.
 pub fn spawn<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> T + Send + 'static,
-    done: impl FnOnce(thread::Result<T>) + Send + 'static,
+    done: impl FnOnce(Caught<T>) + Send + 'static,
 ) -> io::Result<()> {
     thread::Builder::new().name(name).spawn(move || done(catch_unwind(AssertUnwindSafe(work))))?;
     Ok(())

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result,
-    sync::{self, Condvar, Mutex},
+    sync::{self, Condvar, Mutex, Thread},
 };
 use std::{
     ops::Range,
@@ -32,7 +32,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread::JoinHandle,
 };
 
 /// How many records pass between two looks at whether to stop.
@@ -124,7 +123,7 @@ enum Merged {
 #[derive(Debug)]
 pub(crate) struct Compactor {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
 }
 
 #[derive(Debug)]
@@ -201,7 +200,7 @@ struct LatchOnPanic<'a>(&'a SegmentStore);
 
 impl Drop for LatchOnPanic<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if sync::is_unwinding() {
             self.0.directory().latch("the compactor panicked");
         }
     }

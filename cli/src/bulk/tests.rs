@@ -1,3 +1,5 @@
+//! Tests of the action line parser.
+
 use super::*;
 
 fn refused(line: &str) -> (usize, String, Option<Verb>) {

@@ -1,3 +1,5 @@
+//! Tests of the made-up stream: the same for the same seed, for ever.
+
 use super::*;
 use twox_hash::XxHash3_64;
 

@@ -1,3 +1,5 @@
+//! Tests of reading plain and packed input by lines.
+
 use super::*;
 use std::io::Write;
 

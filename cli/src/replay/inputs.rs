@@ -71,10 +71,10 @@ impl Inputs {
     }
 }
 
-/// The bundled data: where the program was built, or below the current directory.
+/// The bundled data: below the current directory (so that it is named shortly), or where the program was built.
 fn bundled() -> Result<PathBuf> {
     let built = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(BUNDLED);
-    [built, PathBuf::from(BUNDLED)].into_iter().find(|path| path.is_file()).map(tidy).ok_or_else(|| {
+    [PathBuf::from(BUNDLED), built].into_iter().find(|path| path.is_file()).map(tidy).ok_or_else(|| {
         Failure::Usage(format!(
             "no FILE is named and the bundled {BUNDLED} is not here: pass a file of bulk lines, or - for \
              standard input"
@@ -82,7 +82,7 @@ fn bundled() -> Result<PathBuf> {
     })
 }
 
-/// The path without `..`, where it can be told.
+/// An absolute path without `..`, where it can be told; a relative one as it is.
 fn tidy(path: PathBuf) -> PathBuf {
-    path.canonicalize().unwrap_or(path)
+    if path.is_relative() { path } else { path.canonicalize().unwrap_or(path) }
 }

@@ -32,13 +32,13 @@ use crate::{
     pond::{Pond, Stats},
     progress::{Figures, Progress},
     rejects::Rejects,
-    sync::{self, Stop},
+    sync::{self, Caught, Stop, processors},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use inputs::Inputs;
 use reader::{Reader, Spread};
 use report::Report;
-use std::{any::Any, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{any::Any, num::NonZeroUsize, sync::Arc, time::Duration};
 use writer::Writer;
 
 /// Chunks that are read ahead of the writers.
@@ -249,7 +249,7 @@ fn start<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result {
     let (events, label) = (events.clone(), name.to_owned());
-    let done = move |result: std::thread::Result<Result<T>>| {
+    let done = move |result: Caught<Result<T>>| {
         let result = result.unwrap_or_else(|panic| Err(panicked(&label, &*panic)));
         // Sending fails only when the main thread no longer listens.
         let _ = events.send(event(result));
@@ -265,7 +265,7 @@ fn panicked(thread: &str, panic: &(dyn Any + Send)) -> Failure {
 }
 
 fn writers_default() -> usize {
-    available_parallelism().map_or(1, |processors| (processors.get() / 2).clamp(1, WRITERS_DEFAULT_MAX))
+    (processors() / 2).clamp(1, WRITERS_DEFAULT_MAX)
 }
 
 fn figures(stats: &Stats) -> Figures {

@@ -1,3 +1,5 @@
+//! Tests of the iterative check: what is taken, what is refused, and where.
+
 use super::*;
 
 const BOUNDS: Bounds = Bounds { bytes: 1 << 20, depth: 5, number_bytes: 20 };
