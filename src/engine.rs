@@ -72,6 +72,8 @@ struct Shared {
     /// Held while closing, so that two closers do not stop the threads twice.
     closing: Mutex<()>,
     closed: AtomicBool,
+    /// Closing has begun: a submit that waits for room need not wait on. The shards decide what is accepted.
+    sealed: AtomicBool,
 }
 
 /// Ends the engine when the last handle goes.
@@ -114,6 +116,7 @@ impl Engine {
             pressure_told: AtomicBool::new(false),
             closing: Mutex::new(()),
             closed: AtomicBool::new(false),
+            sealed: AtomicBool::new(false),
         });
         Ok(Self { full: config.full, _owner: Arc::new(Owner(Arc::clone(&shared))), shared })
     }
@@ -218,6 +221,7 @@ impl Shared {
     }
 
     fn seal(&self) {
+        self.sealed.store(true, Ordering::Release);
         for shard in 0..self.bank.shard_count() {
             self.bank.with(shard, Shard::seal);
         }

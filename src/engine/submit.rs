@@ -127,8 +127,11 @@ impl Engine {
             Full::HandBack => Duration::ZERO,
         };
         loop {
-            // Again after each wait: a latched engine takes nothing more.
+            // Again after each wait: a latched engine takes nothing more, and a closing one has no room to come.
             shared.bank.latch.check()?;
+            if shared.sealed.load(Ordering::Acquire) {
+                return Err(closed());
+            }
             let submission = Submission {
                 routing: operation.routing,
                 kind: Kind::of(operation.action),
