@@ -22,13 +22,14 @@ pub(crate) fn write_item(item: &Item, out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes of an item as bulk NDJSON. A document that spans lines is counted as it is.
+/// Bytes of an item as bulk NDJSON.
 pub(crate) fn item_bytes(item: &Item) -> usize {
     let mut scratch = Vec::new();
     match &item.action {
         ItemAction::Put(document) => {
             write_action("index", &item.index, &item.id, item.routing.as_deref(), &mut scratch);
-            scratch.len() + 1 + document.len() + 1
+            let breaks = document.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+            scratch.len() + 1 + (document.len() - breaks) + 1
         }
         ItemAction::Delete | ItemAction::Net(_) => {
             write_item(item, &mut scratch);
