@@ -11,3 +11,6 @@ mod statuses;
 mod flush_close;
 mod watermark;
 mod latch;
+mod dead_letters;
+mod ndjson;
+mod threads;
