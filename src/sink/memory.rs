@@ -90,9 +90,7 @@ impl MemorySink {
     pub fn documents(&self) -> Vec<(Name, Bytes)> {
         let mut state = self.state.lock();
         self.carry_out_late(&mut state);
-        let live = |(key, stored): (&Name, &BaseDocument)| {
-            Some((key.clone(), stored.source.clone()?))
-        };
+        let live = |(key, stored): (&Name, &BaseDocument)| Some((key.clone(), stored.source.clone()?));
         state.documents.iter().filter_map(live).collect()
     }
 
@@ -234,6 +232,9 @@ impl Snapshot for Frozen {
 impl std::fmt::Debug for MemorySink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let documents = self.state.lock().documents.len();
-        f.debug_struct("MemorySink").field("takes", &self.takes).field("documents", &documents).finish_non_exhaustive()
+        f.debug_struct("MemorySink")
+            .field("takes", &self.takes)
+            .field("documents", &documents)
+            .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! Knows just what the two flights files use: `doc`, `inc` of integers, `union`, `max` of integers, and
 //! `doc_as_upsert`; and takes nothing from the engine.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a line it does not know must end the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a line it does not know must end the test"
+)]
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
