@@ -63,3 +63,6 @@ pub(crate) fn resolve(net: NetRef<'_>, routing: Option<&str>, below: &Known) -> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,6 @@ impl Scheduler {
         again
     }
 }
+
+#[cfg(test)]
+mod tests;

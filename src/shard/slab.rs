@@ -256,3 +256,6 @@ fn lane(order: Order) -> usize {
 fn some(id: SlotId) -> Option<SlotId> {
     (id != NIL).then_some(id)
 }
+
+#[cfg(test)]
+mod tests;

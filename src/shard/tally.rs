@@ -227,3 +227,6 @@ impl Tally {
 pub(crate) fn decides(net: NetRef<'_>) -> bool {
     !matches!(net.shape(), Shape::Patch)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+use super::{Pace, Scheduler, Step};
+use crate::{
+    Action, Item, ItemAction,
+    document::IndexId,
+    drain::Flying,
+    merge::{NetRef, encode},
+    shard::{Bank, Demand, Flight, Kind, Room, Submission},
+};
+
+const PACE: Pace = Pace { max_delay_us: 16_000, batch_bytes: 1_000, batch_operations: 3 };
+
+fn scheduler() -> Scheduler {
+    Scheduler::new(PACE, 4)
+}
+
+/// Flights as a shard makes them, of this size as items.
+fn flying(count: usize, bytes: usize) -> Vec<(Flying, Item)> {
+    let bank = Bank::new(1, 1 << 20, 0, 1, 0);
+    bank.raise_ceiling(u64::MAX);
+    let mut encoded = Vec::new();
+    encode(Action::Delete, &mut encoded).expect("good");
+    for n in 0..count {
+        let submission = Submission {
+            routing: None,
+            kind: Kind::Delete,
+            net: NetRef::from_bytes(&encoded),
+            ticket: None,
+            now_us: 0,
+            stamp_us: 0,
+            bytes: 1,
+        };
+        bank.submit(IndexId(0), &n.to_string(), &submission).expect("room");
+    }
+    let (mut room, mut flights) = (Room { bytes: usize::MAX, operations: usize::MAX }, Vec::new());
+    bank.with(0, |shard| shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut flights));
+    flights.into_iter().map(|flight| pair(flight, bytes)).collect()
+}
+
+fn pair(flight: Flight, bytes: usize) -> (Flying, Item) {
+    let item = Item {
+        index: "i".into(),
+        id: flight.id.clone(),
+        routing: None,
+        action: ItemAction::Delete,
+        first_seq: flight.first_seq,
+        last_seq: flight.last_seq,
+        operations: 1,
+        repeatable: true,
+        attempt: 0,
+    };
+    let flying = Flying {
+        flight,
+        existed: None,
+        bytes,
+        buffered: 0,
+        misfits: 0,
+        uncertain_until_us: None,
+        letter: None,
+    };
+    (flying, item)
+}
+
+fn taken(step: Step) -> (Vec<Demand>, usize, Box<[u64]>) {
+    let Step::Take { demands, first, flush_to } = step else { panic!("{step:?}") };
+    (demands, first, flush_to)
+}
+
+fn again(step: Step) -> Vec<String> {
+    let Step::Again(again) = step else { panic!("{step:?}") };
+    again.into_iter().map(|(_, item)| item.id.to_string()).collect()
+}
+
+#[test]
+fn entries_are_due_at_seven_eighths_of_the_delay_and_looked_at_every_sixteenth() {
+    let mut scheduler = scheduler();
+    assert_eq!(taken(scheduler.next(13_999, 0)).0, [Demand::Urgent], "nothing can be due yet");
+    assert_eq!(taken(scheduler.next(20_000, 0)).0, [Demand::Urgent, Demand::Due { arrived_us: 6_000 }]);
+    assert_eq!(scheduler.look_again_us(20_000), 21_000);
+}
+
+#[test]
+fn pressure_is_shared_among_the_shards_and_worth_a_part_of_a_batch() {
+    let mut scheduler = scheduler();
+    let demand = |scheduler: &mut Scheduler, pressure| *taken(scheduler.next(0, pressure)).0.last().unwrap();
+    assert_eq!(demand(&mut scheduler, 1), Demand::Pressure { bytes: 250 / 4 + 1 });
+    assert_eq!(demand(&mut scheduler, 4_000), Demand::Pressure { bytes: 1_001 });
+}
+
+#[test]
+fn flush_targets_never_fall_and_the_walk_goes_on_where_it_stopped() {
+    let mut scheduler = scheduler();
+    scheduler.flush(1, 50);
+    scheduler.flush(1, 40);
+    scheduler.flush(3, 7);
+    scheduler.flush(9, 7);
+    scheduler.stopped_at(2);
+    let (_, first, flush_to) = taken(scheduler.next(0, 0));
+    assert_eq!((first, &*flush_to), (2, &[0, 50, 0, 7][..]));
+}
+
+#[test]
+fn nothing_is_sent_before_a_pause_is_over_and_pauses_grow_until_something_is_taken() {
+    let mut scheduler = scheduler();
+    let mut last = 0;
+    for failure in 0..5 {
+        scheduler.answered(true, 0, 0);
+        let Step::Pause { until_us } = scheduler.next(last, 0) else { panic!("failure {failure}") };
+        assert!(until_us > last);
+        assert!(scheduler.look_again_us(last) >= until_us);
+        last = until_us;
+    }
+    taken(scheduler.next(last, 0));
+    scheduler.answered(false, last, 0);
+    scheduler.answered(true, last, 0);
+    let Step::Pause { until_us } = scheduler.next(last, 0) else { panic!("no pause") };
+    assert!(until_us - last <= crate::drain::retry::BACKOFF_FIRST_US, "it begins again from the first wait");
+    scheduler.answered(true, last, 9_000_000);
+    let Step::Pause { until_us } = scheduler.next(last, 0) else { panic!("no pause") };
+    assert_eq!(until_us, last + 9_000_000, "as long as the sink asked for");
+}
+
+#[test]
+fn a_parked_flight_comes_back_once_when_it_is_due_and_before_anything_is_taken() {
+    let mut scheduler = scheduler();
+    for (due_us, (flying, item)) in [300, 100, 200].into_iter().zip(flying(3, 10)) {
+        scheduler.park(due_us, flying, item);
+    }
+    taken(scheduler.next(99, 0));
+    assert_eq!(scheduler.look_again_us(99), 100);
+    assert_eq!(again(scheduler.next(250, 0)), ["1", "2"]);
+    taken(scheduler.next(250, 0));
+    assert_eq!(again(scheduler.next(300, 0)), ["0"]);
+    taken(scheduler.next(10_000, 0));
+}
+
+#[test]
+fn what_was_parked_goes_out_within_the_bounds_of_a_batch() {
+    let mut scheduler = scheduler();
+    for (flying, item) in flying(7, 10) {
+        scheduler.park(5, flying, item);
+    }
+    assert_eq!([(); 3].map(|()| again(scheduler.next(5, 0)).len()), [3, 3, 1]);
+    for (flying, item) in flying(3, 600) {
+        scheduler.park(5, flying, item);
+    }
+    assert_eq!([(); 3].map(|()| again(scheduler.next(5, 0)).len()), [1, 1, 1]);
+    for (flying, item) in flying(2, 5_000) {
+        scheduler.park(5, flying, item);
+    }
+    assert_eq!(again(scheduler.next(5, 0)).len(), 1, "one goes, however large");
+    assert_eq!(scheduler.abandon().len(), 1);
+    taken(scheduler.next(5, 0));
+}
+
+#[test]
+fn the_end_of_a_hold_is_a_time_to_look() {
+    let mut scheduler = scheduler();
+    scheduler.note_hold(500);
+    scheduler.note_hold(700);
+    assert_eq!(scheduler.look_again_us(400), 1_000, "to the millisecond");
+    assert_eq!(scheduler.look_again_us(1_000), 2_000, "it is over");
+}
