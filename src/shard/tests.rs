@@ -1,7 +1,8 @@
 //! The shard as a plain machine: no lock, no clock, no thread.
 
 use super::{
-    Accepted, Demand, Flight, Incoming, LATER_MAX, RUN_MAX, Refusal, Room, Settlement, Shard, Status, TicketCell,
+    Accepted, Demand, Flight, Incoming, LATER_MAX, RUN_MAX, Refusal, Room, Settlement, Shard, Status,
+    TicketCell,
     slot::{ENTRY_BYTES, Known, SLOT_BYTES},
     tally::{Kind, Verdict},
 };
@@ -374,7 +375,7 @@ fn what_is_put_back_under_another_routing_stays_apart() {
 fn a_status_holds_through_folding_and_putting_back() {
     let mut bench = Bench::new();
     let tickets = [(); 4].map(|()| Arc::new(TicketCell::default()));
-    let mut track = |bench: &mut Bench, n: usize, action| {
+    let track = |bench: &mut Bench, n: usize, action| {
         bench.offer("a", None, action, Some(&tickets[n])).unwrap();
     };
     track(&mut bench, 0, Action::Create(b"{}"));

@@ -8,7 +8,7 @@ use crate::{
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Submit { key: usize, kind: usize, routing: bool, tight: bool },
     Take { demand: usize },
@@ -60,9 +60,10 @@ struct Past {
 impl Past {
     fn expected(&self) -> Option<String> {
         let base = self.stored.clone().map(String::into_bytes);
-        let document = self.unsettled.iter().fold(base, |base, (_, net)| {
-            net.apply(base.as_deref()).document.map(|text| text.to_vec())
-        });
+        let document = self
+            .unsettled
+            .iter()
+            .fold(base, |base, (_, net)| net.apply(base.as_deref()).document.map(|text| text.to_vec()));
         document.map(|text| String::from_utf8(text).expect("JSON is UTF-8"))
     }
 
@@ -123,7 +124,10 @@ impl Model {
         }
         for flight in taken {
             let past = self.keys.get_mut(&*flight.id).expect("submitted");
-            assert!(!past.out && past.held_until_us <= bench.now_us, "one flight per key, and none while held");
+            assert!(
+                !past.out && past.held_until_us <= bench.now_us,
+                "one flight per key, and none while held"
+            );
             past.out = true;
             self.flights.push(flight);
         }
