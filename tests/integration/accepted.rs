@@ -34,7 +34,8 @@ fn every_operation_ends_settled_or_in_a_dead_letter() {
     let stats = rig.engine.stats();
     assert_eq!((stats.operations_in, stats.operations_settled, stats.operations_dead), (60, 30, 30));
     assert_eq!((stats.dead_letters, stats.operations_out), (3, 7));
-    let dead: u64 = rig.letters.take().iter().map(|line| json(line.as_bytes())["operations"].as_u64().unwrap()).sum();
+    let dead: u64 =
+        rig.letters.take().iter().map(|line| json(line.as_bytes())["operations"].as_u64().unwrap()).sum();
     assert_eq!(dead, 30);
 }
 
@@ -85,7 +86,10 @@ fn a_batch_leaves_out_what_is_bad_and_takes_the_rest() {
     assert_eq!(refused.refused.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [1]);
     assert_eq!(refused.stopped_at, None);
     assert!(refused.last_seq.is_some());
-    assert_eq!((rig.get("a"), rig.get("b"), rig.get("c")), (Some(json!({"n":1})), None, Some(json!({"n":3}))));
+    assert_eq!(
+        (rig.get("a"), rig.get("b"), rig.get("c")),
+        (Some(json!({"n":1})), None, Some(json!({"n":3})))
+    );
 }
 
 #[test]

@@ -27,7 +27,9 @@ fn update(text: &str) -> (ErrorKind, String, Option<usize>) {
 
 #[test]
 fn malformed_json_is_refused_at_its_place() {
-    for (text, offset) in [("", 0), ("{\"a\":", 5), ("{\"a\" 1}", 5), ("{\"a\":01}", 6), ("{} x", 3), ("{\"a\":\"\u{1}\"}", 6)] {
+    for (text, offset) in
+        [("", 0), ("{\"a\":", 5), ("{\"a\" 1}", 5), ("{\"a\":01}", 6), ("{} x", 3), ("{\"a\":\"\u{1}\"}", 6)]
+    {
         let (kind, message, at) = document(text);
         assert_eq!((kind, at), (ErrorKind::Invalid, Some(offset)), "{text:?}: {message}");
     }

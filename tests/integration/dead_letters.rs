@@ -2,8 +2,8 @@
 
 use crate::rig::{INDEX, Rig, json};
 use millpond::{
-    Builder, DeadLetter, DeadLetterFile, DeadLetters, Error, ErrorKind, NetOperation, Operation, Result, Scripted,
-    Status, Takes,
+    Builder, DeadLetter, DeadLetterFile, DeadLetters, Error, ErrorKind, NetOperation, Operation, Result,
+    Scripted, Status, Takes,
 };
 use serde_json::{Value, json};
 use std::{
@@ -23,7 +23,8 @@ fn letters_of(path: &Path) -> Vec<Value> {
 fn read_back(line: &str) -> NetOperation {
     #[derive(Debug)]
     struct Raw(Option<Box<serde_json::value::RawValue>>);
-    let all: std::collections::HashMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(line).unwrap();
+    let all: std::collections::HashMap<String, Box<serde_json::value::RawValue>> =
+        serde_json::from_str(line).unwrap();
     let action: Value = serde_json::from_str(all["action"].get()).unwrap();
     let verb = action.as_object().unwrap().keys().next().unwrap().clone();
     let body = Raw(all.get("body").cloned());
@@ -52,7 +53,10 @@ fn a_letter_has_the_operation_the_reason_the_time_the_seqs_and_the_count() {
     assert_eq!(letter["action"], json!({"update":{"_index":INDEX,"_id":"id \"1\"\n","routing":"r\u{1}"}}));
     assert_eq!(letter["reason"], "rejected by the script");
     assert_eq!(letter["time_ms"], json!(crate::rig::BEGIN_US / 1_000 + 1_000));
-    assert_eq!((&letter["first_seq"], &letter["last_seq"], &letter["operations"]), (&json!(first), &json!(last), &json!(2)));
+    assert_eq!(
+        (&letter["first_seq"], &letter["last_seq"], &letter["operations"]),
+        (&json!(first), &json!(last), &json!(2))
+    );
     let net = NetOperation::new(millpond::Action::Update(body)).unwrap();
     let whole = net.compose(&NetOperation::new(millpond::Action::Update(br#"{"inc":{"n":1}}"#)).unwrap());
     assert_eq!(read_back(std::fs::read_to_string(&path).unwrap().trim_end()), whole);
@@ -75,7 +79,9 @@ fn letters_of_every_shape_can_be_replayed() {
     rig.drain();
     let mut lines = rig.letters.take();
     assert!(lines.iter().all(|line| !line.contains(['\n', '\r'])), "{lines:?}");
-    lines.sort_by_key(|line| json(line.as_bytes())["action"].as_object().unwrap().values().next().unwrap()["_id"].to_string());
+    lines.sort_by_key(|line| {
+        json(line.as_bytes())["action"].as_object().unwrap().values().next().unwrap()["_id"].to_string()
+    });
     assert_eq!(lines.len(), operations.len());
     for (line, operation) in lines.iter().zip(operations) {
         let net = NetOperation::new(operation.action).unwrap();
@@ -171,7 +177,7 @@ fn letters_that_cannot_be_written_lose_nothing() {
     rig.answers([Scripted::Rejected]);
     rig.index("a", r#"{"n":1}"#);
     rig.drain();
-    rig.pass(Duration::from_secs(60));
+    rig.pass(Duration::from_mins(1));
     assert_eq!(rig.get("a"), Some(json!({"n":1})));
     assert_eq!(rig.engine.stats().operations_dead, 0);
     assert!(rig.engine.stats().last_failure.unwrap().contains("/dev/full"));

@@ -2,7 +2,8 @@
 
 use crate::rig::{INDEX, Rig};
 use millpond::{
-    Batch, Engine, ErrorKind, Limits, MemoryDeadLetters, MemorySink, Operation, Outcome, Scripted, Sink, Takes,
+    Batch, Engine, ErrorKind, Limits, MemoryDeadLetters, MemorySink, Operation, Outcome, Scripted, Sink,
+    Takes,
 };
 use serde_json::json;
 use std::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 /// Longer than any of these tests takes: a bound against hanging, not a measure.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_flush_has_settled_everything_accepted_before_it() {
@@ -73,7 +74,11 @@ fn a_flush_does_not_wait_for_what_was_accepted_after_it() {
 fn a_closed_engine_takes_nothing_and_hands_it_back() {
     let rig = Rig::new(Takes::NetOperations);
     rig.index("a", r#"{"n":1}"#);
-    assert_eq!(rig.engine.close(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout, "nothing drains by itself");
+    assert_eq!(
+        rig.engine.close(Duration::ZERO).unwrap_err().kind(),
+        ErrorKind::Timeout,
+        "nothing drains by itself"
+    );
     let operation = Operation::index(INDEX, "b", b"{}");
     let refused = rig.engine.submit(operation).unwrap_err();
     assert_eq!((refused.operation, refused.error.kind()), (operation, ErrorKind::Closed));

@@ -26,7 +26,8 @@ fn no_operation_waits_longer_than_max_delay_however_hot_its_key() {
     let longest = rig.engine.stats().longest_wait;
     assert!(longest <= MAX_DELAY, "{longest:?}");
     assert!(longest > MAX_DELAY / 2, "nothing is coalesced if nothing waits: {longest:?}");
-    let hot: Vec<u64> = sent.try_iter().filter(|item| &*item.id == "hot").map(|item| item.operations).collect();
+    let hot: Vec<u64> =
+        sent.try_iter().filter(|item| &*item.id == "hot").map(|item| item.operations).collect();
     assert_eq!(hot.iter().sum::<u64>(), 3_000);
     assert!((8..40).contains(&hot.len()), "{hot:?}");
 }

@@ -14,16 +14,16 @@ use std::{
 };
 
 /// A bound against hanging, not a measure.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Where a part panics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Panics {
-    InSend,
-    InRead,
-    InRecord,
-    InClose,
-    InReserve,
+    Send,
+    Read,
+    Record,
+    Close,
+    Reserve,
 }
 
 /// A sink, a base and a box of letters, one call of which panics.
@@ -31,7 +31,7 @@ struct Trap(Panics, MemorySink, AtomicBool);
 
 impl Trap {
     fn here(&self, place: Panics) {
-        assert!(self.0 != place || !self.2.load(Ordering::Relaxed), "the trap {place:?} sprang");
+        assert!(self.0 != place || !self.2.load(Ordering::Relaxed), "the trap in {place:?} sprang");
     }
 }
 
@@ -45,27 +45,27 @@ impl Sink for Trap {
     }
 
     fn send(&self, batch: &Batch) -> Vec<Outcome> {
-        self.here(Panics::InSend);
-        if self.0 == Panics::InRecord {
+        self.here(Panics::Send);
+        if self.0 == Panics::Record {
             return vec![Outcome::Rejected("no".into()); batch.items.len()];
         }
         self.1.send(batch)
     }
 
     fn reserve_seq(&self, _: u64) -> Result<()> {
-        self.here(Panics::InReserve);
+        self.here(Panics::Reserve);
         Ok(())
     }
 
     fn close(&self) -> Result<()> {
-        self.here(Panics::InClose);
+        self.here(Panics::Close);
         Ok(())
     }
 }
 
 impl Base for Trap {
     fn read(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<BaseDocument>>> {
-        self.here(Panics::InRead);
+        self.here(Panics::Read);
         self.1.read(keys)
     }
 
@@ -76,14 +76,15 @@ impl Base for Trap {
 
 impl DeadLetters for Trap {
     fn record(&self, _: &DeadLetter<'_>) -> Result<()> {
-        self.here(Panics::InRecord);
+        self.here(Panics::Record);
         Ok(())
     }
 }
 
 fn trap(panics: Panics) -> (Arc<Trap>, Engine) {
     let trap = Arc::new(Trap(panics, MemorySink::new(Takes::Documents), AtomicBool::new(false)));
-    let builder = Engine::builder().dead_letters(Arc::clone(&trap) as _).memory_bytes(millpond::MEMORY_BYTES_MIN);
+    let builder =
+        Engine::builder().dead_letters(Arc::clone(&trap) as _).memory_bytes(millpond::MEMORY_BYTES_MIN);
     let builder = builder.full(Full::Wait(LONG)).drain_threads(3);
     let engine = builder.build(Arc::clone(&trap) as _, Some(Arc::clone(&trap) as _)).unwrap();
     trap.2.store(true, Ordering::Relaxed);
@@ -92,22 +93,24 @@ fn trap(panics: Panics) -> (Arc<Trap>, Engine) {
 
 fn assert_latched(error: &Error, place: Panics) {
     assert_eq!(error.kind(), ErrorKind::Latched, "{error}");
-    assert!(error.to_string().contains(&format!("the trap {place:?} sprang")), "{error}");
+    assert!(error.to_string().contains(&format!("the trap in {place:?} sprang")), "{error}");
 }
 
 #[test]
 fn a_panic_in_the_drain_latches_with_its_reason_and_everybody_who_waits_is_told() {
-    for place in [Panics::InSend, Panics::InRead, Panics::InRecord] {
+    for place in [Panics::Send, Panics::Read, Panics::Record] {
         let (_trap, engine) = trap(place);
         std::thread::scope(|scope| {
-            let ticket = engine.submit_tracked(Operation::update(INDEX, "a", b"{\"doc\":{},\"upsert\":{}}")).unwrap();
+            let ticket =
+                engine.submit_tracked(Operation::update(INDEX, "a", b"{\"doc\":{},\"upsert\":{}}")).unwrap();
             // These fill the memory, and then wait for a drain that will not come.
             let writers = [(); 2].map(|()| {
                 scope.spawn(|| {
                     for n in 0.. {
                         let id = format!("{:?}-{n}", std::thread::current().id());
                         let document = crate::rig::padded(8_000);
-                        if let Err(refused) = engine.submit(Operation::index(INDEX, &id, document.as_bytes())) {
+                        if let Err(refused) = engine.submit(Operation::index(INDEX, &id, document.as_bytes()))
+                        {
                             return refused.error;
                         }
                     }
@@ -126,23 +129,23 @@ fn a_panic_in_the_drain_latches_with_its_reason_and_everybody_who_waits_is_told(
         assert_latched(&engine.scan(INDEX, None, LONG).unwrap_err(), place);
         assert_latched(&engine.close(LONG).unwrap_err(), place);
         // What is in memory can still be read, and dropping does not hang.
-        assert!(place == Panics::InRead || engine.get(INDEX, "nothing").unwrap().is_none());
+        assert!(place == Panics::Read || engine.get(INDEX, "nothing").unwrap().is_none());
         engine.validate().unwrap();
     }
 }
 
 #[test]
 fn a_sink_that_panics_when_it_is_closed_is_reported() {
-    let (_trap, engine) = trap(Panics::InClose);
+    let (_trap, engine) = trap(Panics::Close);
     engine.submit(Operation::index(INDEX, "a", b"{}")).unwrap();
-    assert_latched(&engine.close(LONG).unwrap_err(), Panics::InClose);
+    assert_latched(&engine.close(LONG).unwrap_err(), Panics::Close);
     drop(engine);
 }
 
 #[test]
 fn what_a_latched_engine_holds_is_in_the_dead_letters_when_it_is_dropped() {
     let letters = Arc::new(millpond::MemoryDeadLetters::new());
-    let (trap, _) = trap(Panics::InSend);
+    let (trap, _) = trap(Panics::Send);
     let builder = Engine::builder().dead_letters(Arc::clone(&letters) as _);
     let engine = builder.build(Arc::clone(&trap) as _, Some(Arc::clone(&trap) as _)).unwrap();
     let ticket = engine.submit_tracked(Operation::index(INDEX, "a", b"{}")).unwrap();
@@ -154,7 +157,7 @@ fn what_a_latched_engine_holds_is_in_the_dead_letters_when_it_is_dropped() {
 
 #[test]
 fn a_panic_while_numbers_are_made_durable_does_not_stop_others_from_trying_again() {
-    let trap = Arc::new(Trap(Panics::InReserve, MemorySink::new(Takes::Documents), AtomicBool::new(false)));
+    let trap = Arc::new(Trap(Panics::Reserve, MemorySink::new(Takes::Documents), AtomicBool::new(false)));
     let clock = millpond::SimulatedClock::new(1_000_000);
     let builder = Engine::builder().clock(&clock);
     let (engine, _drainer) = builder.manual(Arc::clone(&trap) as _, Some(Arc::clone(&trap) as _)).unwrap();
@@ -169,7 +172,7 @@ fn a_panic_while_numbers_are_made_durable_does_not_stop_others_from_trying_again
 
 #[test]
 fn a_panic_under_a_drain_run_by_hand_latches_too() {
-    let trap = Arc::new(Trap(Panics::InRead, MemorySink::new(Takes::Documents), AtomicBool::new(true)));
+    let trap = Arc::new(Trap(Panics::Read, MemorySink::new(Takes::Documents), AtomicBool::new(true)));
     let clock = millpond::SimulatedClock::new(1_000_000);
     let (engine, drainer) =
         Engine::builder().clock(&clock).manual(Arc::clone(&trap) as _, Some(Arc::clone(&trap) as _)).unwrap();

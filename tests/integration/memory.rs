@@ -46,7 +46,11 @@ fn at_the_bound_an_operation_is_handed_back_with_the_numbers_and_nothing_is_drop
 fn a_refused_submit_is_heard_by_the_drain_below_the_pressure_mark() {
     let rig = small(Takes::NetOperations);
     let large = padded(BOUND / DOCUMENT_SHARE);
-    while rig.engine.submit(Operation::index(INDEX, &rig.engine.stats().operations_in.to_string(), large.as_bytes())).is_ok() {}
+    while rig
+        .engine
+        .submit(Operation::index(INDEX, &rig.engine.stats().operations_in.to_string(), large.as_bytes()))
+        .is_ok()
+    {}
     assert!(rig.run() > 0);
     assert!(rig.engine.submit(Operation::index(INDEX, "more", large.as_bytes())).is_ok());
 }
@@ -69,7 +73,10 @@ fn used_bytes_never_pass_the_bound_whatever_is_folded_or_thrown_back() {
         let text = "y".repeat(900);
         for n in 0..6_000_u64 {
             let id = format!("k{}", n * 7_919 % 61);
-            let body = format!("{{\"inc\":{{\"n\":1}},\"append\":{{\"l{}\":[\"{text}\"]}},\"doc_as_upsert\":true}}", n % 3);
+            let body = format!(
+                "{{\"inc\":{{\"n\":1}},\"append\":{{\"l{}\":[\"{text}\"]}},\"doc_as_upsert\":true}}",
+                n % 3
+            );
             let operation = Operation::update(INDEX, &id, body.as_bytes());
             let accepted = if n % 2 == 0 {
                 rig.engine.submit_tracked(operation).map(drop)
@@ -87,7 +94,11 @@ fn used_bytes_never_pass_the_bound_whatever_is_folded_or_thrown_back() {
             if n % 400 == 399 {
                 // Lists must not outgrow what one document may be.
                 for id in counts.keys() {
-                    let _ = rig.engine.submit(Operation::update(INDEX, id, br#"{"remove":{"l0":true,"l1":true,"l2":true}}"#));
+                    let _ = rig.engine.submit(Operation::update(
+                        INDEX,
+                        id,
+                        br#"{"remove":{"l0":true,"l1":true,"l2":true}}"#,
+                    ));
                 }
                 rig.clock.advance(Duration::from_secs(3));
                 rig.run();
@@ -116,7 +127,11 @@ fn documents_that_wait_for_an_unknown_outcome_are_within_the_bound() {
     for round in 0..40 {
         for n in 0..60 {
             // Small patches, whose documents are large.
-            let _ = rig.engine.submit(Operation::update(INDEX, &format!("k{n}"), format!("{{\"doc\":{{\"n\":{round}}}}}").as_bytes()));
+            let _ = rig.engine.submit(Operation::update(
+                INDEX,
+                &format!("k{n}"),
+                format!("{{\"doc\":{{\"n\":{round}}}}}").as_bytes(),
+            ));
         }
         rig.drain();
         check_bound(&rig);
@@ -153,7 +168,10 @@ fn a_document_beyond_its_share_is_refused_with_both_numbers() {
     let refused = rig.engine.submit(Operation::index(INDEX, "a", document.as_bytes())).unwrap_err().error;
     assert_eq!(refused.kind(), ErrorKind::TooLarge);
     let message = refused.to_string();
-    assert!(message.contains(&document.len().to_string()) && message.contains(&most.to_string()), "{message}");
+    assert!(
+        message.contains(&document.len().to_string()) && message.contains(&most.to_string()),
+        "{message}"
+    );
     assert!(rig.engine.submit(Operation::index(INDEX, "a", padded(most).as_bytes())).is_ok());
 }
 
@@ -170,7 +188,10 @@ fn clean_documents_make_room_for_submits() {
     rig.settle();
     let stats = rig.engine.stats();
     assert_eq!((stats.pending_bytes, stats.operations_settled), (0, 2_000));
-    assert!(stats.used_bytes > 0 && stats.used_bytes <= BOUND as u64 / 4, "a quarter for what is known: {stats:?}");
+    assert!(
+        stats.used_bytes > 0 && stats.used_bytes <= BOUND as u64 / 4,
+        "a quarter for what is known: {stats:?}"
+    );
 }
 
 #[test]

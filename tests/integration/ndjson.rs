@@ -2,7 +2,8 @@
 
 use crate::rig::{INDEX, json};
 use millpond::{
-    Drainer, Engine, MemoryDeadLetters, MemorySink, NdjsonSink, NetOperation, Operation, SimulatedClock, Sink, Takes,
+    Drainer, Engine, MemoryDeadLetters, MemorySink, NdjsonSink, NetOperation, Operation, SimulatedClock,
+    Sink, Takes,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc, time::Duration};
@@ -26,7 +27,8 @@ fn carry_out(text: &str) -> (Documents, usize) {
         let name = |key: &str| meta[key].as_str().unwrap().to_owned();
         let key = (name("_index"), name("_id"));
         let body = if verb == "delete" { "" } else { lines.next().expect("a body") };
-        let net = NetOperation::from_parts(verb, body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let net =
+            NetOperation::from_parts(verb, body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"));
         let base = documents.remove(&key).map(|document| serde_json::to_vec(&document).unwrap());
         if let Some(document) = net.apply(base.as_deref()).document {
             documents.insert(key, json(&document));
@@ -73,7 +75,10 @@ fn what_is_written_reads_back_to_the_same_documents() {
     let text = std::fs::read_to_string(&path).unwrap();
     let (documents, operations) = carry_out(&text);
     let stats = file.stats();
-    assert_eq!((stats.operations_in, stats.operations_out, stats.bytes_out), (400, operations as u64, text.len() as u64));
+    assert_eq!(
+        (stats.operations_in, stats.operations_out, stats.bytes_out),
+        (400, operations as u64, text.len() as u64)
+    );
     assert!(operations < 300, "{operations} of 400");
 
     let memory = Arc::new(MemorySink::new(Takes::NetOperations));
@@ -94,7 +99,7 @@ fn a_device_that_is_full_loses_nothing() {
     for _ in 0..5 {
         let _ = engine.flush(Duration::ZERO);
         drainer.run().unwrap();
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
     }
     assert_eq!(json(&engine.get(INDEX, "a").unwrap().unwrap().source)["n"], 1);
     assert!(engine.stats().last_failure.unwrap().contains("writing bulk lines failed"));
@@ -149,7 +154,7 @@ fn write_until_the_limit(path: &Path) {
     for n in 20..399 {
         engine.submit(Operation::delete(INDEX, &format!("{n:03}"))).unwrap();
     }
-    clock.advance(Duration::from_secs(60));
+    clock.advance(Duration::from_mins(1));
     let _ = engine.flush(Duration::ZERO);
     drainer.run().unwrap();
     let text = std::fs::read_to_string(path).unwrap();

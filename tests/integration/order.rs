@@ -49,7 +49,8 @@ fn an_operation_with_another_routing_waits_for_the_flight_before_it() {
     rig.run();
     assert_eq!(sent.try_iter().count(), 1, "the first is thrown back; nothing passes it");
     rig.settle();
-    let routings: Vec<_> = sent.try_iter().map(|item| (item.routing.unwrap().to_string(), item.operations)).collect();
+    let routings: Vec<_> =
+        sent.try_iter().map(|item| (item.routing.unwrap().to_string(), item.operations)).collect();
     assert_eq!(routings, [("x".into(), 1), ("y".into(), 2), ("x".into(), 1)]);
     assert_eq!(rig.stored("a"), Some(json!({"log":[0,1,2,3]})));
 }
@@ -80,7 +81,7 @@ fn a_second_operation_on_a_key_is_not_sent_while_the_first_is_out() {
 
 #[test]
 fn after_an_unknown_outcome_newer_operations_wait_for_the_late_request_bound() {
-    let bound = Duration::from_secs(60);
+    let bound = Duration::from_mins(1);
     let rig = Rig::with(Takes::NetOperations, |builder| builder.late_request_bound(bound));
     let sent = rig.answers([Scripted::Late(Duration::from_secs(50))]);
     rig.index("a", r#"{"n":1}"#);

@@ -99,7 +99,8 @@ fn a_multi_get_answers_in_the_order_asked() {
     rig.update("k3", r#"{"doc":{"n":33}}"#);
     let keys = [(INDEX, "k7"), (INDEX, "nothing"), (INDEX, "k3"), ("other", "k7"), (INDEX, "k0")];
     let found = rig.engine.get_many(&keys).into_iter();
-    let found: Vec<_> = found.map(|found| found.unwrap().map(|document| json(&document.source)["n"].clone())).collect();
+    let found: Vec<_> =
+        found.map(|found| found.unwrap().map(|document| json(&document.source)["n"].clone())).collect();
     assert_eq!(found, [Some(json!(7)), None, Some(json!(33)), None, Some(json!(0))]);
 }
 
@@ -122,8 +123,9 @@ fn a_scan_walks_an_index_in_id_order_and_goes_on_from_its_token() {
     assert_eq!(first.len() + scan.count(), 599);
     let rest = rig.engine.scan(INDEX, Some(&token), Duration::ZERO).unwrap();
     let rest: Vec<_> = rest.map(|found| found.unwrap().0).collect();
-    let expected: Vec<String> = (0..600).chain([999]).filter(|n| *n != 300).map(|n| format!("{n:03}")).collect();
-    assert_eq!(first.iter().chain(&rest).map(|id| id.to_string()).collect::<Vec<_>>(), expected);
+    let expected: Vec<String> =
+        (0..600).chain([999]).filter(|n| *n != 300).map(|n| format!("{n:03}")).collect();
+    assert_eq!(first.iter().chain(&rest).map(ToString::to_string).collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::time::Duration;
 fn a_flight_with_an_unknown_outcome_goes_out_again_exactly_as_it_was() {
     for takes in [Takes::NetOperations, Takes::Documents] {
         let rig = Rig::new(takes);
-        let sent = rig.answers([Scripted::Lost, Scripted::Again(None), Scripted::DoneUnheard, Scripted::Lost]);
+        let sent =
+            rig.answers([Scripted::Lost, Scripted::Again(None), Scripted::DoneUnheard, Scripted::Lost]);
         rig.update("a", r#"{"inc":{"n":1},"upsert":{"n":1}}"#);
         rig.update("a", r#"{"inc":{"n":1}}"#);
         rig.drain();
@@ -56,11 +57,7 @@ fn what_would_change_a_document_twice_carries_a_fence() {
         sent.try_iter().next().unwrap().repeatable
     };
     let update = |body: &'static str| Operation::update(INDEX, "a", body.as_bytes());
-    for fenced in [
-        r#"{"doc":{"a":1},"upsert":{"a":0}}"#,
-        r#"{"inc":{"n":1}}"#,
-        r#"{"append":{"l":[1]}}"#,
-    ] {
+    for fenced in [r#"{"doc":{"a":1},"upsert":{"a":0}}"#, r#"{"inc":{"n":1}}"#, r#"{"append":{"l":[1]}}"#] {
         assert!(!repeatable(update(fenced)), "{fenced}");
     }
     for free in [r#"{"doc":{"a":1}}"#, r#"{"doc":{"a":1},"doc_as_upsert":true}"#, r#"{"max":{"a":1}}"#] {
@@ -90,11 +87,15 @@ fn repeating_a_flight_of_any_kind_changes_nothing() {
                         rig.settle();
                     }
                 }
-                twice.answers([Scripted::DoneUnheard, Scripted::DoneUnheard, Scripted::Late(Duration::from_secs(40))]);
+                twice.answers([
+                    Scripted::DoneUnheard,
+                    Scripted::DoneUnheard,
+                    Scripted::Late(Duration::from_secs(40)),
+                ]);
                 for rig in [&once, &twice] {
                     rig.update("a", body);
                     rig.settle();
-                    rig.clock.advance(Duration::from_secs(60));
+                    rig.clock.advance(Duration::from_mins(1));
                 }
                 assert_eq!(twice.stored("a"), once.stored("a"), "{takes:?} {body} over {before:?}");
             }

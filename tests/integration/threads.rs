@@ -2,8 +2,8 @@
 
 use crate::rig::{INDEX, json, padded};
 use millpond::{
-    Engine, ErrorKind, Full, MEMORY_BYTES_MIN, MemorySink, NdjsonSink, Operation, Scan, Scripted, Stats, Takes,
-    Ticket,
+    Engine, ErrorKind, Full, MEMORY_BYTES_MIN, MemorySink, NdjsonSink, Operation, Scan, Scripted, Stats,
+    Takes, Ticket,
 };
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use std::{
 };
 
 /// A bound against hanging, not a measure.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn engine(takes: Takes, full: Full) -> (Arc<MemorySink>, Engine) {
     let sink = Arc::new(MemorySink::new(takes));
@@ -43,6 +43,7 @@ fn handles_are_send_and_sync_and_clone() {
 #[test]
 fn many_writers_on_shared_keys_end_with_the_sequential_result() {
     const WRITERS: u64 = 4;
+    const WRITERS_EACH: [u64; 4] = [EACH; 4];
     const EACH: u64 = 3_000;
     const KEYS: u64 = 13;
     for takes in [Takes::NetOperations, Takes::Documents] {
@@ -90,7 +91,7 @@ fn many_writers_on_shared_keys_end_with_the_sequential_result() {
             reader.join().unwrap();
         });
         engine.flush(LONG).unwrap();
-        let (mut total, mut by_writer) = (0, [0; WRITERS as usize]);
+        let (mut total, mut by_writer) = (0, [0; 4]);
         for (_, source) in sink.documents() {
             let document = json(&source);
             total += document["n"].as_u64().unwrap();
@@ -98,7 +99,7 @@ fn many_writers_on_shared_keys_end_with_the_sequential_result() {
                 *sum += document[format!("w{writer}")].as_u64().unwrap_or(0);
             }
         }
-        assert_eq!((total, by_writer), (WRITERS * EACH, [EACH; WRITERS as usize]), "{takes:?}");
+        assert_eq!((total, by_writer), (WRITERS * EACH, WRITERS_EACH), "{takes:?}");
         let stats = engine.stats();
         assert_eq!((stats.operations_in, stats.operations_settled), (WRITERS * EACH, WRITERS * EACH));
         assert!(stats.operations_folded > 0 && stats.retries > 0);
@@ -116,7 +117,9 @@ fn a_submit_that_waits_at_the_bound_is_let_in_by_the_drain() {
             scope.spawn(move || {
                 for n in 0..500 {
                     let document = padded(4_000 + n);
-                    engine.submit(Operation::index(INDEX, &format!("{writer}-{n}"), document.as_bytes())).unwrap();
+                    engine
+                        .submit(Operation::index(INDEX, &format!("{writer}-{n}"), document.as_bytes()))
+                        .unwrap();
                 }
             });
         }
@@ -138,7 +141,8 @@ fn a_submit_that_waits_at_the_bound_is_handed_back_when_its_wait_is_over() {
     let (sink, engine) = engine(Takes::NetOperations, Full::Wait(Duration::from_millis(2)));
     sink.script(|_| Scripted::Again(None));
     let (document, ids) = (padded(8_000), (0..1_000).map(|n| n.to_string()).collect::<Vec<_>>());
-    let submit = |engine: &Engine, id| engine.submit(Operation::index(INDEX, id, document.as_bytes())).map(drop);
+    let submit =
+        |engine: &Engine, id| engine.submit(Operation::index(INDEX, id, document.as_bytes())).map(drop);
     let accepted = ids.iter().position(|id| submit(&engine, id).is_err()).unwrap();
     assert!(accepted > 10);
     let refused = engine.submit(Operation::index(INDEX, "more", document.as_bytes())).unwrap_err();

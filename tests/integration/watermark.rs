@@ -30,7 +30,11 @@ fn the_watermark_never_passes_what_has_not_settled() {
         rig.index("b", "{}");
         rig.update("stuck", r#"{"doc":{"n":1}}"#);
         rig.drain();
-        assert_eq!(rig.engine.watermark(), stuck - 1, "stands still while the first waits, however it is folded");
+        assert_eq!(
+            rig.engine.watermark(),
+            stuck - 1,
+            "stands still while the first waits, however it is folded"
+        );
     }
     rig.sink.script(|_| Scripted::Done);
     rig.settle();
@@ -51,7 +55,9 @@ fn a_dead_letter_lets_the_watermark_go_on() {
 fn sequence_numbers_rise_and_the_watermark_does_not_fall_however_the_wall_clock_jumps() {
     let rig = Rig::new(Takes::NetOperations);
     let (mut last, mut watermark) = (0, 0);
-    for (n, wall) in [BEGIN_US, 0, BEGIN_US * 2, 5, BEGIN_US * 2 + 1, BEGIN_US, u64::MAX / 2].into_iter().enumerate() {
+    for (n, wall) in
+        [BEGIN_US, 0, BEGIN_US * 2, 5, BEGIN_US * 2 + 1, BEGIN_US, u64::MAX / 2].into_iter().enumerate()
+    {
         rig.clock.set_wall_us(wall);
         for _ in 0..5 {
             let seq = rig.index("a", "{}");
