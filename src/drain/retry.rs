@@ -71,7 +71,6 @@ fn told(outcome: &Outcome) -> Option<bool> {
 }
 
 /// The same for a repeat, which may have met its own earlier effect: only what that effect cannot have caused.
-#[expect(clippy::match_same_arms, reason = "each arm has a reason of its own")]
 fn told_by_a_repeat(outcome: &Outcome, past: Past) -> Option<bool> {
     match (outcome, past.shape) {
         // Had the first attempt stored a document, this one could not have created it; and a patch deletes none.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// A key's flight.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about one item")]
 pub struct Aloft {
     item: Item,
     /// In a batch that is out now; else it waits in the engine to go out again.
