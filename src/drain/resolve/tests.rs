@@ -1,3 +1,5 @@
+//! Tests of applying a net operation to what lies below it.
+
 use super::{Resolved, resolve};
 use crate::{Action, ItemAction, NetOperation, shard::Known};
 use bytes::Bytes;

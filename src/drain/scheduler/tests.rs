@@ -1,3 +1,5 @@
+//! Tests of the scheduler as a plain machine.
+
 use super::{Pace, Scheduler, Step};
 use crate::{
     Action, Item, ItemAction,
