@@ -102,7 +102,6 @@ impl Shard {
             }
             last = last_seq;
         }
-        #[cfg(any(test, fuzzing, debug_assertions))]
         for entry in slot.pending.iter().chain(&slot.later) {
             crate::merge::validate(crate::merge::NetRef::from_bytes(&entry.net))?;
         }
