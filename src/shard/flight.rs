@@ -156,33 +156,23 @@ impl Shard {
         self.slab.unlink(Order::Written, id);
         let shard = self.number;
         let flight = self.change(id, |slot| {
-            let entry = slot.pending.take()?;
-            let net = Arc::new(NetOperation::from_encoded(entry.net));
+            let aloft = slot.pending.take()?.held(|net| Arc::new(NetOperation::from_encoded(net)));
             let flight = Flight {
                 shard,
                 slot: id,
                 index: slot.index,
                 id: slot.id.clone(),
-                routing: entry.routing.clone(),
-                net: Arc::clone(&net),
+                routing: aloft.routing.clone(),
+                net: Arc::clone(&aloft.net),
                 known: slot.known.clone(),
-                first_seq: entry.first_seq,
-                last_seq: entry.last_seq,
-                arrived_us: entry.arrived_us,
-                attempts: entry.attempts,
-                operations: entry.tally.operations,
-                needs_the_bit: entry.tally.needs_the_bit(!entry.trackers.is_empty()),
+                first_seq: aloft.first_seq,
+                last_seq: aloft.last_seq,
+                arrived_us: aloft.arrived_us,
+                attempts: aloft.attempts,
+                operations: aloft.tally.operations,
+                needs_the_bit: aloft.tally.needs_the_bit(!aloft.trackers.is_empty()),
             };
-            slot.flight = Some(Box::new(Aloft {
-                net,
-                routing: entry.routing,
-                first_seq: entry.first_seq,
-                last_seq: entry.last_seq,
-                arrived_us: entry.arrived_us,
-                attempts: entry.attempts,
-                tally: entry.tally,
-                trackers: entry.trackers,
-            }));
+            slot.flight = Some(Box::new(aloft));
             Some(flight)
         });
         let Some(flight) = flight else { return };
@@ -244,16 +234,8 @@ impl Shard {
         let id = flight.slot;
         let aloft = self.lower(flight)?;
         let net = Arc::clone(&aloft.net);
-        let mut lower = Entry {
-            net: aloft.net.as_net().as_bytes().to_vec(),
-            routing: aloft.routing,
-            first_seq: aloft.first_seq,
-            last_seq: aloft.last_seq,
-            arrived_us: aloft.arrived_us,
-            attempts: aloft.attempts + u32::from(sent),
-            tally: aloft.tally,
-            trackers: aloft.trackers,
-        };
+        let mut lower = aloft.held(|net| net.as_net().as_bytes().to_vec());
+        lower.attempts += u32::from(sent);
         self.counts_mut(flight.index).put_back += u64::from(sent);
         self.slab.unlink(Order::Age, id);
         self.slab.unlink(Order::Written, id);
@@ -414,15 +396,11 @@ impl Shard {
         let mut left = Vec::new();
         for slot in emptied.slab.into_slots() {
             let Slot { index, id, flight, pending, later, .. } = slot;
-            if let Some(flight) = flight {
-                let Aloft { net, routing, first_seq, last_seq, tally, trackers, .. } = *flight;
+            let waiting = pending.into_iter().chain(later);
+            let waiting = waiting.map(|entry| entry.held(|net| Arc::new(NetOperation::from_encoded(net))));
+            for folded in flight.map(|flight| *flight).into_iter().chain(waiting) {
+                let Aloft { net, routing, first_seq, last_seq, tally, trackers, .. } = folded;
                 let (id, operations) = (id.clone(), tally.operations);
-                left.push(Left { index, id, routing, net, first_seq, last_seq, operations, trackers });
-            }
-            for entry in pending.into_iter().chain(later) {
-                let Entry { net, routing, first_seq, last_seq, tally, trackers, .. } = entry;
-                let (id, operations) = (id.clone(), tally.operations);
-                let net = Arc::new(NetOperation::from_encoded(net));
                 left.push(Left { index, id, routing, net, first_seq, last_seq, operations, trackers });
             }
         }

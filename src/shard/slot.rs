@@ -39,15 +39,14 @@ impl Known {
     }
 }
 
-/// One folded net operation that waits, with the bookkeeping of what was folded into it.
+/// A folded net operation, with the bookkeeping of what was folded into it; `N` is how the operation is held.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    /// The encoded net operation.
-    pub(crate) net: Vec<u8>,
+pub(crate) struct Folded<N> {
+    pub(crate) net: N,
     pub(crate) routing: Option<Box<str>>,
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
-    /// Monotonic time of the first operation folded in: the entry's age.
+    /// Monotonic time of the first operation folded in: its age.
     pub(crate) arrived_us: u64,
     /// How often it was sent and put back.
     pub(crate) attempts: u32,
@@ -55,34 +54,36 @@ pub(crate) struct Entry {
     pub(crate) trackers: Vec<Tracker>,
 }
 
-impl Entry {
-    pub(crate) fn weight(&self) -> usize {
-        self.net.capacity()
-            + self.routing.as_ref().map_or(0, |routing| routing.len())
-            + self.trackers.capacity() * TRACKER_BYTES
-            + ENTRY_BYTES
+/// One that waits: more is folded into its encoded operation.
+pub(crate) type Entry = Folded<Vec<u8>>;
+/// The one that is out: its operation is shared with the drain.
+pub(crate) type Aloft = Folded<Arc<NetOperation>>;
+
+impl<N> Folded<N> {
+    /// The same operation, held otherwise.
+    pub(crate) fn held<M>(self, hold: impl FnOnce(N) -> M) -> Folded<M> {
+        let Self { net, routing, first_seq, last_seq, arrived_us, attempts, tally, trackers } = self;
+        Folded { net: hold(net), routing, first_seq, last_seq, arrived_us, attempts, tally, trackers }
+    }
+
+    /// Bytes of everything but the operation.
+    fn weight_beside(&self) -> usize {
+        let routing = self.routing.as_ref().map_or(0, |routing| routing.len());
+        routing + self.trackers.capacity() * TRACKER_BYTES + ENTRY_BYTES
     }
 }
 
-/// The operation of a key that is out.
-#[derive(Debug)]
-pub(crate) struct Aloft {
-    pub(crate) net: Arc<NetOperation>,
-    pub(crate) routing: Option<Box<str>>,
-    pub(crate) first_seq: u64,
-    pub(crate) last_seq: u64,
-    pub(crate) arrived_us: u64,
-    pub(crate) attempts: u32,
-    pub(crate) tally: Tally,
-    pub(crate) trackers: Vec<Tracker>,
+impl Entry {
+    /// Bytes of the whole, with the room that its buffer has to grow.
+    pub(crate) fn weight(&self) -> usize {
+        self.net.capacity() + self.weight_beside()
+    }
 }
 
 impl Aloft {
+    /// Bytes of the whole.
     pub(crate) fn weight(&self) -> usize {
-        self.net.weight()
-            + self.routing.as_ref().map_or(0, |routing| routing.len())
-            + self.trackers.capacity() * TRACKER_BYTES
-            + ENTRY_BYTES
+        self.net.weight() + self.weight_beside()
     }
 }
 
