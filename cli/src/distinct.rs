@@ -3,7 +3,7 @@
 //! # Design
 //! Hashes gather in a buffer. When it is full it is sorted and cleared of repeats, and if that gave little
 //! room it is written to a temporary file as one sorted run. The count at the end is one merge of the runs.
-//! When there are many runs they are merged into one, so that a merge never reads more than [`RUNS_MAX`].
+//! When there are many runs they are merged into one, so that a merge never reads more than `RUNS_MAX`.
 //! A small table of recent hashes keeps hot keys, which are most of a skewed stream, out of the buffer.
 //!
 //! # Why not an estimate, or a set

@@ -3,7 +3,7 @@
 //! # Design
 //! The reader and the writers refuse lines from their own threads; one lock orders what they write. A
 //! refused operation is written whole, action line and body, byte for byte, so that the file can be mended
-//! and replayed. Only the first [`SHOWN_MAX`] are shown: a file of the wrong kind has a million.
+//! and replayed. Only the first `SHOWN_MAX` are shown: a file of the wrong kind has a million.
 //!
 //! # Locking
 //! The lock is held while the file is written and the message printed, and no other lock is taken under it

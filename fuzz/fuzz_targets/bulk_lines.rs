@@ -17,7 +17,8 @@ fuzz_target!(|line: &[u8]| {
             // serde_json takes what we take, and reads the same names.
             let value: serde_json::Value = serde_json::from_slice(line).expect("it is JSON");
             let metadata = &value[action.verb.name()];
-            for (name, read) in [("_index", &action.index), ("_id", &action.id), ("routing", &action.routing)] {
+            for (name, read) in [("_index", &action.index), ("_id", &action.id), ("routing", &action.routing)]
+            {
                 let theirs = match &metadata[name] {
                     serde_json::Value::Null => None,
                     serde_json::Value::String(text) => Some(text.clone()),

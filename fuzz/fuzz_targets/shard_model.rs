@@ -82,12 +82,13 @@ impl Bytes<'_> {
             22..25 => Step::Take,
             25 | 26 => Step::Send { batch: self.next(), answers: vec![self.answer(), self.answer()] },
             27 | 28 => {
-                let heard = [Heard::All, Heard::All, Heard::TooFew, Heard::Nothing][usize::from(self.next()) % 4];
+                let heard =
+                    [Heard::All, Heard::All, Heard::TooFew, Heard::Nothing][usize::from(self.next()) % 4];
                 Step::Finish { batch: self.next(), heard }
             }
-            29 => {
-                Step::Reads([Reads::Work, Reads::Fail, Reads::Flicker, Reads::Damaged][usize::from(self.next()) % 4])
-            }
+            29 => Step::Reads(
+                [Reads::Work, Reads::Fail, Reads::Flicker, Reads::Damaged][usize::from(self.next()) % 4],
+            ),
             30 => Step::Letters(self.next() & 1 == 0),
             _ if self.next() == 255 => Step::Close,
             _ => Step::Stats,

@@ -16,8 +16,8 @@
 //! interrupt is left behind. A failure stops the writers at once; what was accepted is still drained.
 //!
 //! # Memory
-//! Beside the engine's own bound the program holds at most [`READ_AHEAD_BYTES`] of chunks and one line of
-//! each kind, [`DISTINCT_BYTES`] to count keys, and the decoder's window.
+//! Beside the engine's own bound the program holds at most `READ_AHEAD_BYTES` of chunks and one line of
+//! each kind, `DISTINCT_BYTES` to count keys, and the decoder's window.
 
 mod chunk;
 mod inputs;
