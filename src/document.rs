@@ -15,7 +15,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key from its parts; nothing is checked here, [`Engine::submit`](crate::Operation) checks names and ids.
+    /// A key from its parts; nothing is checked here: [`Engine::submit`](crate::Engine::submit) checks names and ids.
     pub fn new(index: impl Into<Arc<str>>, id: impl Into<Box<str>>) -> Self {
         Self { index: index.into(), id: id.into() }
     }
