@@ -51,11 +51,11 @@
 //! ```text
 //! 296                                            a document's slot (SLOT_BYTES)
 //!   + id
-//!   + net operation, and up to 1/8 to grow       its folded patch, or its document
-//!   + routing, if any
 //!   + known document, if it is kept
-//!   + 16 per tracked operation that waits
-//!   + 112 and the flight's net operation         while one is out
+//!   + 128 (ENTRY_BYTES), for each entry that waits and for the one that is out:
+//!       + net operation, and up to 1/8 to grow     its folded patch, or its document
+//!       + routing, if any
+//!       + 48 per tracked operation (TRACKER_BYTES)
 //! ```
 //!
 //! However many operations were folded, it is one net operation: counters and timestamps do not grow it, a new field

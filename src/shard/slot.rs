@@ -154,3 +154,14 @@ impl Slot {
         self.pending.as_ref().map_or(0, Entry::weight) + self.later.iter().map(Entry::weight).sum::<usize>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change here changes what an entry costs: the crate's documentation has the formula.
+    #[test]
+    fn a_slot_an_entry_and_a_tracker_cost_what_the_documentation_says() {
+        assert_eq!((SLOT_BYTES, ENTRY_BYTES, TRACKER_BYTES), (296, 128, 48));
+    }
+}
