@@ -173,10 +173,11 @@ impl Engine {
         self.shared.bank.latch.check()
     }
 
-    /// Checks every invariant of the shards and the accounts, by number. For tests and diagnosis: walks over
-    /// everything that is held.
+    /// Checks the invariants of the shards, the accounts and the drain, by number. For tests and diagnosis, while
+    /// nothing is being drained: walks over everything that is held.
     pub fn validate(&self) -> Result<(), String> {
-        self.shared.bank.validate()
+        self.shared.bank.validate()?;
+        self.shared.drain.validate()
     }
 }
 

@@ -272,6 +272,20 @@ impl Drain {
         Ok(true)
     }
 
+    /// Checks the scheduler's invariants, and that each flight it keeps is out in its shard. For tests, while no
+    /// other thread drains: a flight may land between the two looks.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let kept = self.scheduler.lock().validate()?;
+        for (shard, first_seq, last_seq) in kept {
+            if !self.bank.with(shard as usize, |shard| shard.has_flight(first_seq, last_seq)) {
+                return Err(format!(
+                    "scheduler invariant 1: shard {shard} has no flight {first_seq}..{last_seq}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn settled_some(&self) {
         *self.settled.lock() += 1;
         self.settlement.notify_all();

@@ -144,6 +144,25 @@ impl Scheduler {
         std::mem::take(&mut self.parked).into_values().collect()
     }
 
+    /// Checks the invariants that can be seen from inside, and returns the flights that are kept, so that their
+    /// shards can be asked for them (invariant 1): shard, first and last seq.
+    pub(crate) fn validate(&self) -> Result<Vec<(u32, u64, u64)>, String> {
+        if self.first >= self.flush_to.len() {
+            return Err(format!("the next walk starts at shard {} of {}", self.first, self.flush_to.len()));
+        }
+        let mut kept = Vec::with_capacity(self.parked.len());
+        for ((_, number), (flying, item)) in &self.parked {
+            let flight = &flying.flight;
+            if *number > self.parked_ever
+                || (item.first_seq, item.last_seq) != (flight.first_seq, flight.last_seq)
+            {
+                return Err(format!("scheduler invariant 1: parked flight {number} does not match its item"));
+            }
+            kept.push((flight.shard, flight.first_seq, flight.last_seq));
+        }
+        Ok(kept)
+    }
+
     /// Takes out what is due, up to one batch.
     fn unpark(&mut self, now_us: u64) -> Vec<(Flying, Item)> {
         let (mut again, mut bytes) = (Vec::new(), 0);

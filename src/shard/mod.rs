@@ -180,6 +180,13 @@ impl Shard {
         self.slab.slots().filter(|(_, slot)| !slot.is_clean()).count()
     }
 
+    /// True if this flight is out.
+    pub(crate) fn has_flight(&self, first_seq: u64, last_seq: u64) -> bool {
+        let found = self.flights.range((first_seq, 0)..).next().filter(|(seq, _)| *seq == first_seq);
+        let flight = found.and_then(|(_, id)| self.slab.get(*id)?.flight.as_ref());
+        flight.is_some_and(|flight| flight.last_seq == last_seq)
+    }
+
     /// From now on nothing is accepted.
     pub(crate) fn seal(&mut self) {
         self.sealed = true;

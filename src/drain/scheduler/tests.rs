@@ -162,3 +162,17 @@ fn the_end_of_a_hold_is_a_time_to_look() {
     assert_eq!(scheduler.look_again_us(400), 1_000, "to the millisecond");
     assert_eq!(scheduler.look_again_us(1_000), 2_000, "it is over");
 }
+
+#[test]
+fn a_parked_flight_that_does_not_match_its_item_is_found() {
+    let mut scheduler = scheduler();
+    for (flying, item) in flying(2, 10) {
+        scheduler.park(5, flying, item);
+    }
+    assert_eq!(scheduler.validate().unwrap().len(), 2);
+    for (flying, mut item) in flying(1, 10) {
+        item.last_seq += 1;
+        scheduler.park(5, flying, item);
+    }
+    assert!(scheduler.validate().unwrap_err().contains("invariant 1"));
+}
