@@ -36,3 +36,26 @@ pub struct Document {
 /// An index name's number within one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct IndexId(pub(crate) u32);
+
+/// Writes a text as a JSON string, piece by piece: between quotes, with what JSON does not take bare escaped.
+pub(crate) fn quote(text: &str, mut put: impl FnMut(&str)) {
+    let escaped = |character: char| character < ' ' || matches!(character, '"' | '\\');
+    put("\"");
+    let mut rest = text;
+    while let Some(at) = rest.find(escaped) {
+        let (plain, from) = rest.split_at(at);
+        // What is escaped is one byte long.
+        let (one, after) = from.split_at(1);
+        put(plain);
+        match one {
+            "\"" | "\\" => {
+                put("\\");
+                put(one);
+            }
+            _ => one.bytes().for_each(|byte| put(&format!("\\u{byte:04x}"))),
+        }
+        rest = after;
+    }
+    put(rest);
+    put("\"");
+}

@@ -8,8 +8,9 @@
 //! # Invariants
 //! 1. An operand cannot reach beyond its place: one that is not a single value makes a body that is refused.
 
+use crate::document::quote;
 use std::collections::HashMap;
-use std::fmt::{self, Display, Write};
+use std::fmt::Display;
 
 /// Builds the body of an update, which [`Action::Update`](crate::Action::Update) takes.
 ///
@@ -305,24 +306,8 @@ fn push_children(node: &Node, steps: &mut Vec<Step>) {
 /// A name as JSON text.
 fn quoted(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 2);
-    out.push('"');
-    for character in name.chars() {
-        match character {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(character);
-            }
-            '\0'..' ' => push_display(&mut out, format_args!("\\u{:04x}", u32::from(character))),
-            _ => out.push(character),
-        }
-    }
-    out.push('"');
+    quote(name, |piece| out.push_str(piece));
     out
-}
-
-fn push_display(out: &mut String, arguments: fmt::Arguments<'_>) {
-    let written = out.write_fmt(arguments);
-    debug_assert!(written.is_ok(), "writing to memory does not fail");
 }
 
 /// Writes an operand; where it is not one value, in a way that no check of JSON takes.

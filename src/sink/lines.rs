@@ -1,6 +1,6 @@
 //! Items as lines of bulk NDJSON: what the file sink writes, and how all sizes are counted.
 
-use crate::{Item, ItemAction};
+use crate::{Item, ItemAction, document::quote};
 
 /// Appends an item as bulk NDJSON: an action line and, but for a delete, a body line.
 pub(crate) fn write_item(item: &Item, out: &mut Vec<u8>) {
@@ -55,15 +55,7 @@ pub(crate) fn write_action(verb: &str, index: &str, id: &str, routing: Option<&s
 
 /// Appends a string as JSON.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            0x20.. => out.push(byte),
-            _ => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-        }
-    }
-    out.push(b'"');
+    quote(text, |piece| out.extend_from_slice(piece.as_bytes()));
 }
 
 /// Appends a JSON text with the line breaks between its tokens left out; inside strings there are none.
