@@ -23,7 +23,7 @@ use crate::{
     Base, Builder, Document, Error, ErrorKind, Result,
     clock::Clock,
     config::{Config, DOCUMENT_SHARE, Full},
-    drain::{CEILING_AHEAD_US, Drain, Parts, Settings, Workers, panic_message},
+    drain::{CEILING_AHEAD_US, Drain, Pace, Parts, Settings, Workers, panic_message},
     shard::{Bank, Shard, Verdict},
     sink::{DeadLetter, DeadLetters},
     sync::Mutex,
@@ -96,12 +96,13 @@ impl Engine {
         let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
         let seed = config.seed.unwrap_or_else(random);
         let bank = Arc::new(Bank::new(config.shards, config.memory_bytes, known_bytes, seed, floor));
-        let settings = Settings {
+        let pace = Pace {
             max_delay_us: crate::clock::micros(config.max_delay),
-            late_request_bound_us: crate::clock::micros(config.late_request_bound),
             batch_bytes: config.batch_bytes.min(bank.memory.buffer_bytes() / config.drain_threads),
             batch_operations: config.batch_operations,
         };
+        let settings =
+            Settings { pace, late_request_bound_us: crate::clock::micros(config.late_request_bound) };
         let (base, letters, clock) = (parts.base.clone(), Arc::clone(&parts.letters), parts.clock.clone());
         let drain = Arc::new(Drain::new(Arc::clone(&bank), parts, settings));
         drain.raise_ceiling(clock.wall_us().max(floor).saturating_add(CEILING_AHEAD_US))?;

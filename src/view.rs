@@ -108,7 +108,7 @@ impl Wanted<'_> {
 impl Layers {
     /// The layers say by themselves what the document is.
     fn decide(&self) -> bool {
-        self.layers.first().is_some_and(|layer| crate::shard::decides(layer.net.as_net()))
+        self.layers.first().is_some_and(|layer| layer.net.as_net().decides())
     }
 
     fn bottom_seq(&self) -> Option<u64> {
@@ -134,7 +134,7 @@ impl Layers {
             let applied = apply(net, below.as_ref().map(|document| document.source.as_ref()), &mut source);
             // A patch leaves a document the routing it was stored with.
             let routing = match below {
-                Some(document) if !crate::shard::decides(net) => document.routing,
+                Some(document) if !net.decides() => document.routing,
                 _ => layer.routing,
             };
             applied.exists.then(|| Document { source: Bytes::from(source), routing })

@@ -14,6 +14,9 @@ use crate::{
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 
+/// A dead letter that could not be written waits as long as a flight after so many attempts: less than a second.
+const LETTER_ATTEMPT: u32 = 4;
+
 impl Drain {
     /// Judges what the sink answered to a dispatch, item by item. An answer with another number of outcomes
     /// than items says nothing reliable about any of them.
@@ -100,7 +103,7 @@ impl Drain {
         self.counters.failed(&reason);
         if let Err(error) = self.parts.letters.record(&letter) {
             self.counters.failed(&format!("a dead letter could not be written: {error}"));
-            let due_us = now_us.saturating_add(backoff_us(4, flying.flight.first_seq));
+            let due_us = now_us.saturating_add(backoff_us(LETTER_ATTEMPT, flying.flight.first_seq));
             self.scheduler.lock().park(due_us, flying, item);
             return;
         }

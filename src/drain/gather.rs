@@ -2,13 +2,12 @@
 
 use super::{
     Begun, Dispatch, Drain, Flying, Gathered,
-    resolve::{Resolved, needs_the_document, resolve},
+    resolve::{Resolved, resolve, whole},
     scheduler::Step,
     sort,
 };
 use crate::{
     BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Result, Takes,
-    merge::NetRef,
     shard::{Demand, Flight, Known, Room, Settlement, Verdict},
     sink::item_bytes,
 };
@@ -56,7 +55,8 @@ impl Drain {
 
     /// Walks the shards, a demand at a time, until a batch is full. Also: when to look again.
     fn take(&self, now_us: u64, demands: &[Demand], first: usize, flush_to: &[u64]) -> (Vec<Flight>, u64) {
-        let mut room = Room { bytes: self.settings.batch_bytes, operations: self.settings.batch_operations };
+        let mut room =
+            Room { bytes: self.settings.pace.batch_bytes, operations: self.settings.pace.batch_operations };
         let mut flights = Vec::new();
         let count = self.bank.shard_count();
         let demand = |demand: Option<&Demand>, shard: usize| match demand {
@@ -93,7 +93,7 @@ impl Drain {
             match self.prepare_one(flight, below) {
                 Prepared::Ready(mut pair) => {
                     let size = pair.0.bytes;
-                    let fits = ready.is_empty() || bytes + size <= self.settings.batch_bytes;
+                    let fits = ready.is_empty() || bytes + size <= self.settings.pace.batch_bytes;
                     if fits && self.bank.memory.reserve_buffer(size) {
                         pair.0.buffered = size;
                         bytes += size;
@@ -148,7 +148,7 @@ impl Drain {
     /// Reads what lies below the flights for which it matters and is not known; in one call.
     fn read_below(&self, flights: &[Flight]) -> Vec<Result<Known>> {
         let asks = |flight: &Flight| {
-            let needs = needs_the_document(flight.net.as_net()) || flight.needs_the_bit;
+            let needs = !flight.net.as_net().decides() || flight.needs_the_bit;
             self.takes == Takes::Documents && needs && matches!(flight.known, Known::Unknown)
         };
         let Some(base) = self.parts.base.as_ref().filter(|_| flights.iter().any(asks)) else {
@@ -176,7 +176,7 @@ impl Drain {
                 return Prepared::Ready(Box::new(self.fly(flight, action, routing, None)));
             }
             // What lies below is damaged. What does not need it goes out: it mends the damage.
-            Err(error) if !needs_the_document(net) => {
+            Err(error) if net.decides() => {
                 self.counters.failed(&error.to_string());
                 Known::Unknown
             }
@@ -237,17 +237,6 @@ impl Drain {
             letter: None,
         };
         (flying, item)
-    }
-}
-
-/// A net operation that says by itself what the document is needs no algebra of the sink.
-fn whole(net: NetRef<'_>) -> Option<ItemAction> {
-    match net.shape() {
-        crate::Shape::Put => {
-            net.document().map(|document| ItemAction::Put(bytes::Bytes::copy_from_slice(document)))
-        }
-        crate::Shape::Delete => Some(ItemAction::Delete),
-        crate::Shape::Patch => None,
     }
 }
 

@@ -39,7 +39,8 @@ use crate::{
     sink::DeadLetters,
     sync::{Condvar, LatchOnPanic, Mutex, wait_for},
 };
-use scheduler::{Pace, Scheduler};
+pub(crate) use scheduler::Pace;
+use scheduler::Scheduler;
 use std::{
     sync::{
         Arc,
@@ -57,10 +58,8 @@ const LATCH_CHECK: Duration = Duration::from_millis(100);
 /// What the drain needs to know beside its parts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    pub(crate) max_delay_us: u64,
+    pub(crate) pace: Pace,
     pub(crate) late_request_bound_us: u64,
-    pub(crate) batch_bytes: usize,
-    pub(crate) batch_operations: usize,
 }
 
 /// Where drained operations go, and what is read and written on the way.
@@ -135,16 +134,12 @@ impl Drain {
     pub(crate) fn new(bank: Arc<Bank>, parts: Parts, settings: Settings) -> Self {
         let takes = parts.sink.takes();
         let limits = parts.sink.limits();
-        let settings = Settings {
-            batch_bytes: settings.batch_bytes.min(limits.batch_bytes).max(1),
-            batch_operations: settings.batch_operations.min(limits.batch_operations).max(1),
-            ..settings
-        };
         let pace = Pace {
-            max_delay_us: settings.max_delay_us,
-            batch_bytes: settings.batch_bytes,
-            batch_operations: settings.batch_operations,
+            batch_bytes: settings.pace.batch_bytes.min(limits.batch_bytes).max(1),
+            batch_operations: settings.pace.batch_operations.min(limits.batch_operations).max(1),
+            ..settings.pace
         };
+        let settings = Settings { pace, ..settings };
         let scheduler = Mutex::new(Scheduler::new(pace, bank.shard_count()));
         Self {
             bank,

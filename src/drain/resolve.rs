@@ -21,12 +21,16 @@ pub(crate) enum Resolved {
     Settled { existed: bool, noop: bool, misfits: u64 },
 }
 
-/// True where [`resolve`] cannot do without knowing what lies below.
-pub(crate) fn needs_the_document(net: NetRef<'_>) -> bool {
-    net.shape() == Shape::Patch
+/// What an operation that decides the document by itself does to it; nothing for a patch.
+pub(crate) fn whole(net: NetRef<'_>) -> Option<ItemAction> {
+    match net.shape() {
+        Shape::Put => net.document().map(|document| ItemAction::Put(Bytes::copy_from_slice(document))),
+        Shape::Delete => Some(ItemAction::Delete),
+        Shape::Patch => None,
+    }
 }
 
-/// Applies a net operation. `below` may be unknown only where [`needs_the_document`] says so.
+/// Applies a net operation. `below` may be unknown only where the operation decides the document by itself.
 pub(crate) fn resolve(net: NetRef<'_>, routing: Option<&str>, below: &Known) -> Resolved {
     let (existed, source) = match below {
         Known::Unknown => (None, None),
@@ -34,34 +38,28 @@ pub(crate) fn resolve(net: NetRef<'_>, routing: Option<&str>, below: &Known) -> 
         Known::Document { source, .. } => (Some(true), Some(source)),
     };
     let own = || routing.map(Into::into);
-    match net.shape() {
-        Shape::Put => {
-            let document = Bytes::copy_from_slice(net.document().unwrap_or_default());
-            Resolved::Send { action: ItemAction::Put(document), routing: own(), existed, misfits: 0 }
+    if let Some(action) = whole(net) {
+        if net.shape() == Shape::Delete && existed == Some(false) {
+            return Resolved::Settled { existed: false, noop: false, misfits: 0 };
         }
-        Shape::Delete if existed == Some(false) => {
-            Resolved::Settled { existed: false, noop: false, misfits: 0 }
-        }
-        Shape::Delete => Resolved::Send { action: ItemAction::Delete, routing: own(), existed, misfits: 0 },
-        Shape::Patch => {
-            let mut document = Vec::new();
-            let applied = apply(net, source.map(Bytes::as_ref), &mut document);
-            let (existed, misfits) = (source.is_some(), applied.misfits);
-            if !applied.exists {
-                return Resolved::Settled { existed, noop: false, misfits };
-            }
-            if existed && !applied.changed && net.detects_noop() {
-                return Resolved::Settled { existed, noop: true, misfits };
-            }
-            // A patch leaves a document the routing it was stored with.
-            let routing = match below {
-                Known::Document { routing, .. } => routing.clone(),
-                _ => own(),
-            };
-            let action = ItemAction::Put(document.into_boxed_slice().into());
-            Resolved::Send { action, routing, existed: Some(existed), misfits }
-        }
+        return Resolved::Send { action, routing: own(), existed, misfits: 0 };
     }
+    let mut document = Vec::new();
+    let applied = apply(net, source.map(Bytes::as_ref), &mut document);
+    let (existed, misfits) = (source.is_some(), applied.misfits);
+    if !applied.exists {
+        return Resolved::Settled { existed, noop: false, misfits };
+    }
+    if existed && !applied.changed && net.detects_noop() {
+        return Resolved::Settled { existed, noop: true, misfits };
+    }
+    // A patch leaves a document the routing it was stored with.
+    let routing = match below {
+        Known::Document { routing, .. } => routing.clone(),
+        _ => own(),
+    };
+    let action = ItemAction::Put(document.into_boxed_slice().into());
+    Resolved::Send { action, routing, existed: Some(existed), misfits }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::Flying;
 use crate::{Item, shard::Demand};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The scheduler's settings.
+/// How soon operations leave, and in what batches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     pub(crate) max_delay_us: u64,

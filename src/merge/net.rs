@@ -302,6 +302,11 @@ impl<'a> NetRef<'a> {
         }
     }
 
+    /// True where the operation alone says what the document is: a put or a delete. A patch needs to know it.
+    pub(crate) fn decides(self) -> bool {
+        self.shape() != Shape::Patch
+    }
+
     #[inline]
     pub(crate) fn longest_run(self) -> usize {
         match self.0.get(1..5) {

@@ -50,7 +50,7 @@ pub(crate) use read::Layers;
 pub(crate) use slot::Known;
 pub(crate) use submit::{Accepted, Incoming, Refusal};
 pub use tally::Status;
-pub(crate) use tally::{Kind, Verdict, decides};
+pub(crate) use tally::{Kind, Verdict};
 pub use ticket::Ticket;
 pub(crate) use ticket::TicketCell;
 

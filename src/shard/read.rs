@@ -38,7 +38,7 @@ impl Shard {
             layers.push(Layer { net: Arc::clone(&flight.net), routing, last_seq });
         }
         for entry in waiting {
-            if super::decides(NetRef::from_bytes(&entry.net)) {
+            if NetRef::from_bytes(&entry.net).decides() {
                 layers.clear();
             }
             let net = Arc::new(NetOperation::from_encoded(entry.net.clone()));

@@ -13,7 +13,7 @@
 //!    bit ([`Existence`]); nothing is recomputed from bodies.
 
 use super::ticket::TicketCell;
-use crate::merge::{NetRef, Shape};
+use crate::merge::NetRef;
 use std::sync::Arc;
 
 /// What became of one submitted operation, as if nothing had been folded.
@@ -221,11 +221,6 @@ impl Tally {
         }
         counted
     }
-}
-
-/// Whether a net operation alone says what the document is.
-pub(crate) fn decides(net: NetRef<'_>) -> bool {
-    !matches!(net.shape(), Shape::Patch)
 }
 
 #[cfg(test)]
