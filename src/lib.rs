@@ -52,7 +52,7 @@
 //! 296                                            a document's slot (SLOT_BYTES)
 //!   + id
 //!   + known document, if it is kept
-//!   + 128 (ENTRY_BYTES), for each entry that waits and for the one that is out:
+//!   + 136 (ENTRY_BYTES), for each entry that waits and for the one that is out:
 //!       + net operation, and up to 1/8 to grow     its folded patch, or its document
 //!       + routing, if any
 //!       + 48 per tracked operation (TRACKER_BYTES)

@@ -12,7 +12,7 @@ use crate::{
     sink::DeadLetter,
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// A dead letter that could not be written waits as long as a flight after so many attempts: less than a second.
 const LETTER_ATTEMPT: u32 = 4;
@@ -86,7 +86,7 @@ impl Drain {
     /// be written is tried again: until then the flight stays out.
     pub(super) fn bury(&self, mut flying: Flying, mut item: Item, now_us: u64) {
         // The letter holds the net operation, which the shard has as well: the item's document can go.
-        item.action = ItemAction::Net(Arc::clone(&flying.flight.net));
+        item.action = ItemAction::Net(flying.flight.net.clone());
         self.release(&mut flying);
         let reason = flying.letter.clone().unwrap_or_default();
         let letter = DeadLetter {

@@ -167,21 +167,21 @@ impl Drain {
     }
 
     fn prepare_one(&self, flight: Flight, below: Result<Known>) -> Prepared {
-        let net = flight.net.as_net();
+        let net = &flight.net;
         let below = match below {
             Ok(below) if self.takes == Takes::Documents => below,
             Ok(_) => {
-                let action = whole(net).unwrap_or_else(|| ItemAction::Net(Arc::clone(&flight.net)));
+                let action = whole(net).unwrap_or_else(|| ItemAction::Net(flight.net.clone()));
                 let routing = flight.routing.clone();
                 return Prepared::Ready(Box::new(self.fly(flight, action, routing, None)));
             }
             // What lies below is damaged. What does not need it goes out: it mends the damage.
-            Err(error) if net.decides() => {
+            Err(error) if net.as_net().decides() => {
                 self.counters.failed(&error.to_string());
                 Known::Unknown
             }
             Err(error) if error.kind() == ErrorKind::Damaged => {
-                let action = ItemAction::Net(Arc::clone(&flight.net));
+                let action = ItemAction::Net(flight.net.clone());
                 let routing = flight.routing.clone();
                 let (mut flying, item) = self.fly(flight, action, routing, None);
                 flying.letter = Some(format!("the document below it cannot be read: {error}"));

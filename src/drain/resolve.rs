@@ -5,11 +5,7 @@
 //! misses; a delete of nothing) the flight settles at once. An `index` always goes out, as servers always
 //! write it, and so does an update that was told not to detect noops.
 
-use crate::{
-    ItemAction, Shape,
-    merge::{NetRef, apply},
-    shard::Known,
-};
+use crate::{ItemAction, NetOperation, Shape, merge::apply, shard::Known};
 use bytes::Bytes;
 
 /// What a flight comes to, given what lies below it.
@@ -22,16 +18,16 @@ pub(crate) enum Resolved {
 }
 
 /// What an operation that decides the document by itself does to it; nothing for a patch.
-pub(crate) fn whole(net: NetRef<'_>) -> Option<ItemAction> {
+pub(crate) fn whole(net: &NetOperation) -> Option<ItemAction> {
     match net.shape() {
-        Shape::Put => net.document().map(|document| ItemAction::Put(Bytes::copy_from_slice(document))),
+        Shape::Put => net.document().map(ItemAction::Put),
         Shape::Delete => Some(ItemAction::Delete),
         Shape::Patch => None,
     }
 }
 
 /// Applies a net operation. `below` may be unknown only where the operation decides the document by itself.
-pub(crate) fn resolve(net: NetRef<'_>, routing: Option<&str>, below: &Known) -> Resolved {
+pub(crate) fn resolve(net: &NetOperation, routing: Option<&str>, below: &Known) -> Resolved {
     let (existed, source) = match below {
         Known::Unknown => (None, None),
         Known::Absent => (Some(false), None),
@@ -45,7 +41,7 @@ pub(crate) fn resolve(net: NetRef<'_>, routing: Option<&str>, below: &Known) -> 
         return Resolved::Send { action, routing: own(), existed, misfits: 0 };
     }
     let mut document = Vec::new();
-    let applied = apply(net, source.map(Bytes::as_ref), &mut document);
+    let applied = apply(net.as_net(), source.map(Bytes::as_ref), &mut document);
     let (existed, misfits) = (source.is_some(), applied.misfits);
     if !applied.exists {
         return Resolved::Settled { existed, noop: false, misfits };

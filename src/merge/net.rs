@@ -35,9 +35,9 @@ pub enum Shape {
 /// An operation, or several folded into one: a function from an optional document to an optional document.
 ///
 /// Two net operations are equal where they mean the same by their parts: documents and operands byte for byte
-/// (white space between tokens aside), patches field by field in any order.
+/// (white space between tokens aside), patches field by field in any order. A clone shares the bytes.
 #[derive(Clone)]
-pub struct NetOperation(Box<[u8]>);
+pub struct NetOperation(Bytes);
 
 /// What applying a net operation to a base gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl NetOperation {
     pub fn new(action: Action<'_>) -> Result<Self> {
         let mut out = Vec::new();
         encode(action, &mut out)?;
-        Ok(Self(out.into_boxed_slice()))
+        Ok(Self::from_encoded(out))
     }
 
     /// The shape of the operation.
@@ -71,7 +71,7 @@ impl NetOperation {
     pub fn compose(&self, later: &Self) -> Self {
         let mut out = Vec::new();
         compose(self.as_net(), later.as_net(), &mut out);
-        Self(out.into_boxed_slice())
+        Self::from_encoded(out)
     }
 
     /// Carries the operation out. `base` is the text of a JSON object, or nothing.
@@ -128,12 +128,12 @@ impl NetOperation {
         };
         let mut out = Vec::new();
         encode_within(action, &Scope::READ_BACK, &mut out)?;
-        Ok(Self(out.into_boxed_slice()))
+        Ok(Self::from_encoded(out))
     }
 
-    /// Takes bytes that came from [`encode`] or [`compose`].
+    /// Takes bytes that came from [`encode`] or [`compose`], and holds no more than they need.
     pub(crate) fn from_encoded(bytes: Vec<u8>) -> Self {
-        Self(bytes.into_boxed_slice())
+        Self(bytes.into_boxed_slice().into())
     }
 
     /// Bytes it holds.
@@ -143,6 +143,11 @@ impl NetOperation {
 
     pub(crate) fn as_net(&self) -> NetRef<'_> {
         NetRef(&self.0)
+    }
+
+    /// The document of a put: a part of the operation's own bytes, shared with it.
+    pub(crate) fn document(&self) -> Option<Bytes> {
+        self.as_net().document().map(|document| self.0.slice_ref(document))
     }
 }
 

@@ -21,7 +21,6 @@ use crate::{
     document::IndexId,
     merge::{NetOperation, NetRef, compose},
 };
-use std::sync::Arc;
 
 /// What to take, in the order of precedence of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub(crate) struct Flight {
     pub(crate) index: IndexId,
     pub(crate) id: Box<str>,
     pub(crate) routing: Option<Box<str>>,
-    pub(crate) net: Arc<NetOperation>,
+    pub(crate) net: NetOperation,
     /// What the shard knew of the document below.
     pub(crate) known: Known,
     pub(crate) first_seq: u64,
@@ -90,7 +89,7 @@ pub(crate) struct Landed {
 pub(crate) struct Garbage {
     _slots: Vec<Slot>,
     _known: [Option<Known>; 2],
-    _net: Option<Arc<NetOperation>>,
+    _net: Option<NetOperation>,
 }
 
 impl Shard {
@@ -156,14 +155,14 @@ impl Shard {
         self.slab.unlink(Order::Written, id);
         let shard = self.number;
         let flight = self.change(id, |slot| {
-            let aloft = slot.pending.take()?.held(|net| Arc::new(NetOperation::from_encoded(net)));
+            let aloft = slot.pending.take()?.held(NetOperation::from_encoded);
             let flight = Flight {
                 shard,
                 slot: id,
                 index: slot.index,
                 id: slot.id.clone(),
                 routing: aloft.routing.clone(),
-                net: Arc::clone(&aloft.net),
+                net: aloft.net.clone(),
                 known: slot.known.clone(),
                 first_seq: aloft.first_seq,
                 last_seq: aloft.last_seq,
@@ -233,7 +232,7 @@ impl Shard {
     pub(crate) fn put_back(&mut self, flight: &Flight, sent: bool, hold_until_us: u64) -> Option<Garbage> {
         let id = flight.slot;
         let aloft = self.lower(flight)?;
-        let net = Arc::clone(&aloft.net);
+        let net = aloft.net.clone();
         let mut lower = aloft.held(|net| net.as_net().as_bytes().to_vec());
         lower.attempts += u32::from(sent);
         self.counts_mut(flight.index).put_back += u64::from(sent);
@@ -377,7 +376,7 @@ pub(crate) struct Left {
     pub(crate) index: IndexId,
     pub(crate) id: Box<str>,
     pub(crate) routing: Option<Box<str>>,
-    pub(crate) net: Arc<NetOperation>,
+    pub(crate) net: NetOperation,
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
     pub(crate) operations: u64,
@@ -397,7 +396,7 @@ impl Shard {
         for slot in emptied.slab.into_slots() {
             let Slot { index, id, flight, pending, later, .. } = slot;
             let waiting = pending.into_iter().chain(later);
-            let waiting = waiting.map(|entry| entry.held(|net| Arc::new(NetOperation::from_encoded(net))));
+            let waiting = waiting.map(|entry| entry.held(NetOperation::from_encoded));
             for folded in flight.map(|flight| *flight).into_iter().chain(waiting) {
                 let Aloft { net, routing, first_seq, last_seq, tally, trackers, .. } = folded;
                 let (id, operations) = (id.clone(), tally.operations);

@@ -5,7 +5,6 @@ use crate::{
     document::IndexId,
     merge::{NetOperation, NetRef},
 };
-use std::sync::Arc;
 
 /// Everything a shard holds of one key, bottom up: to be applied to the document below.
 #[derive(Debug, Default)]
@@ -19,7 +18,7 @@ pub(crate) struct Layers {
 /// One flight or entry.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    pub(crate) net: Arc<NetOperation>,
+    pub(crate) net: NetOperation,
     pub(crate) routing: Option<Box<str>>,
     pub(crate) last_seq: u64,
 }
@@ -35,13 +34,13 @@ impl Shard {
         let mut layers: Vec<Layer> = Vec::new();
         if let Some(flight) = &slot.flight {
             let (routing, last_seq) = (flight.routing.clone(), flight.last_seq);
-            layers.push(Layer { net: Arc::clone(&flight.net), routing, last_seq });
+            layers.push(Layer { net: flight.net.clone(), routing, last_seq });
         }
         for entry in waiting {
             if NetRef::from_bytes(&entry.net).decides() {
                 layers.clear();
             }
-            let net = Arc::new(NetOperation::from_encoded(entry.net.clone()));
+            let net = NetOperation::from_encoded(entry.net.clone());
             layers.push(Layer { net, routing: entry.routing.clone(), last_seq: entry.last_seq });
         }
         Layers { known: slot.known.clone(), layers }

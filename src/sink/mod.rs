@@ -81,7 +81,7 @@ pub enum ItemAction {
     /// Whatever was there, now nothing.
     Delete,
     /// A net operation, to be carried out against whatever is there.
-    Net(Arc<NetOperation>),
+    Net(NetOperation),
 }
 
 /// What became of one item in the sink.

@@ -3,7 +3,6 @@
 use crate::support::{delete, item, manual, outcomes, put, routed, send};
 use millpond::segments::{SegmentReader, SegmentSink};
 use millpond::{Action, Base, ItemAction, NetOperation, Outcome, Sink, Takes};
-use std::sync::Arc;
 
 #[test]
 fn what_is_sent_is_read_back_with_its_routing_and_seq() {
@@ -142,7 +141,7 @@ fn what_no_segment_can_hold_is_rejected_and_the_rest_is_stored() {
 fn a_net_operation_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let sink = manual(dir.path());
-    let net = ItemAction::Net(Arc::new(NetOperation::new(Action::Delete).unwrap()));
+    let net = ItemAction::Net(NetOperation::new(Action::Delete).unwrap());
     let given = outcomes(&sink, vec![item("i", "a", net, 1)]);
     assert!(matches!(&given[0], Outcome::Rejected(reason) if reason.contains("net operation")), "{given:?}");
 }

@@ -1,11 +1,11 @@
 //! Tests of applying a net operation to what lies below it.
 
-use super::{Resolved, resolve};
+use super::{Resolved, resolve, whole};
 use crate::{Action, ItemAction, NetOperation, shard::Known};
 use bytes::Bytes;
 
 fn run(action: Action<'_>, routing: Option<&str>, below: &Known) -> Resolved {
-    resolve(NetOperation::new(action).expect("good").as_net(), routing, below)
+    resolve(&NetOperation::new(action).expect("good"), routing, below)
 }
 
 fn known(text: &'static str) -> Known {
@@ -31,6 +31,13 @@ fn an_index_always_goes_out_with_its_own_routing() {
         let resolved = run(Action::Index(b"{\"a\":1}"), Some("own"), &below);
         assert_eq!(sent(resolved), ("{\"a\":1}".into(), Some("own".into()), existed));
     }
+}
+
+#[test]
+fn the_document_of_an_index_is_not_copied() {
+    let net = NetOperation::new(Action::Index(b"{\"a\":1}")).expect("good");
+    let Some(ItemAction::Put(document)) = whole(&net) else { panic!("{net:?}") };
+    assert!(net.as_net().as_bytes().as_ptr_range().contains(&document.as_ptr()));
 }
 
 #[test]
