@@ -3,7 +3,9 @@
 //! # Design
 //! Two times, kept apart. *Monotonic* microseconds since the clock was made measure ages, delays and
 //! back-off; they never step. *Wall* microseconds since the Unix epoch feed sequence numbers and dead
-//! letters; they may jump, and nothing waits on them. A [`SimulatedClock`] replaces both, so that a test
+//! letters; they may jump, and nothing waits on them. Each submit wants both, and reading a clock costs as much as
+//! taking a lock: so a [`Moment`] is one reading of the monotonic clock, and the wall is what it was, relative to
+//! that, when somebody last asked for it. The drain does each time it looks. A [`SimulatedClock`] replaces both, so that a test
 //! steps time itself, the wall in both directions.
 
 use std::{
@@ -21,7 +23,11 @@ pub struct Clock(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    System { start: Instant },
+    System {
+        start: Instant,
+        /// What the wall clock was ahead of the monotonic one when it was last read.
+        ahead_us: Arc<AtomicU64>,
+    },
     Simulated(SimulatedClock),
 }
 
@@ -29,7 +35,9 @@ impl Clock {
     /// The operating system's clocks.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
     pub fn system() -> Self {
-        Self(Kind::System { start: Instant::now() })
+        let clock = Self(Kind::System { start: Instant::now(), ahead_us: Arc::default() });
+        clock.wall_us();
+        clock
     }
 
     /// A clock that stands still until it is told to move.
@@ -46,7 +54,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
     pub fn now_us(&self) -> u64 {
         match &self.0 {
-            Kind::System { start } => micros(Instant::now().saturating_duration_since(*start)),
+            Kind::System { start, .. } => micros(Instant::now().saturating_duration_since(*start)),
             Kind::Simulated(clock) => clock.0.monotonic_us.load(Ordering::Relaxed),
         }
     }
@@ -55,10 +63,34 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
     pub fn wall_us(&self) -> u64 {
         match &self.0 {
-            Kind::System { .. } => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros),
+            Kind::System { ahead_us, .. } => {
+                let wall_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros);
+                ahead_us.store(wall_us.wrapping_sub(self.now_us()), Ordering::Relaxed);
+                wall_us
+            }
             Kind::Simulated(clock) => clock.0.wall_us.load(Ordering::Relaxed),
         }
     }
+
+    /// Both times, for one reading of a clock.
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
+        let now_us = self.now_us();
+        let wall_us = match &self.0 {
+            Kind::System { ahead_us, .. } => now_us.wrapping_add(ahead_us.load(Ordering::Relaxed)),
+            Kind::Simulated(clock) => clock.0.wall_us.load(Ordering::Relaxed),
+        };
+        Moment { now_us, wall_us }
+    }
+}
+
+/// A point in both times.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// As [`Clock::now_us`].
+    pub(crate) now_us: u64,
+    /// As [`Clock::wall_us`] would say had the wall clock not stepped since it was last read.
+    pub(crate) wall_us: u64,
 }
 
 impl fmt::Debug for Clock {
@@ -127,5 +159,7 @@ mod tests {
         assert!(clock.wall_us() > 1_577_836_800_000_000);
         let first = clock.now_us();
         assert!(clock.now_us() >= first);
+        let (before, moment, after) = (clock.wall_us(), clock.moment(), clock.wall_us());
+        assert!(moment.wall_us + 1_000_000 > before && moment.wall_us < after + 1_000_000);
     }
 }

@@ -68,7 +68,6 @@ struct Shared {
     letters: Arc<dyn DeadLetters>,
     clock: Clock,
     document_bytes_max: usize,
-    pressure_told: AtomicBool,
     /// Held while closing, so that two closers do not stop the threads twice.
     closing: Mutex<()>,
     closed: AtomicBool,
@@ -114,7 +113,6 @@ impl Engine {
             letters,
             clock,
             document_bytes_max: config.memory_bytes / DOCUMENT_SHARE,
-            pressure_told: AtomicBool::new(false),
             closing: Mutex::new(()),
             closed: AtomicBool::new(false),
             sealed: AtomicBool::new(false),

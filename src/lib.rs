@@ -49,12 +49,12 @@
 //! In bytes, on a 64-bit machine, against the memory bound:
 //!
 //! ```text
-//! 296                                            a document's slot (SLOT_BYTES)
-//!   + id
-//!   + known document, if it is kept
-//!   + 136 (ENTRY_BYTES), for each entry that waits and for the one that is out:
+//! 72                                             a document's slot (SLOT_BYTES)
+//!   + id + 24, where it is longer than 23 bytes
+//!   + 200 + known document, if one is kept (EXTRA_BYTES)
+//!   + 88 (ENTRY_BYTES), for each entry that waits and for the one that is out:
 //!       + net operation, and up to 1/8 to grow     its folded patch, or its document
-//!       + routing, if any
+//!       + 56 + routing, if any (RARE_BYTES)
 //!       + 48 per tracked operation (TRACKER_BYTES)
 //! ```
 //!

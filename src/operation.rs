@@ -102,12 +102,20 @@ impl std::fmt::Debug for Action<'_> {
 }
 
 /// Holds the names in an operation to Elasticsearch's rules: index, id and routing.
-pub(crate) fn check_names(operation: &Operation<'_>) -> Result<()> {
+#[cfg(test)]
+fn check_names(operation: &Operation<'_>) -> Result<()> {
     check_index(operation.index)?;
+    check_id_and_routing(operation)
+}
+
+/// Holds id and routing to their rules.
+#[inline]
+pub(crate) fn check_id_and_routing(operation: &Operation<'_>) -> Result<()> {
     check_length("the id", operation.id, ID_BYTES_MAX)?;
     operation.routing.map_or(Ok(()), |routing| check_length("the routing", routing, ROUTING_BYTES_MAX))
 }
 
+#[inline]
 fn check_length(what: &str, text: &str, bytes_max: usize) -> Result<()> {
     if text.is_empty() {
         return Err(Error::new(ErrorKind::Invalid, format!("{what} is empty")));
@@ -122,7 +130,8 @@ fn check_length(what: &str, text: &str, bytes_max: usize) -> Result<()> {
 /// What an index name may not hold.
 const BANNED_IN_INDEX: [char; 13] = ['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':', '\0'];
 
-fn check_index(index: &str) -> Result<()> {
+/// Holds an index name to its rules. A name that is registered need not be looked at again.
+pub(crate) fn check_index(index: &str) -> Result<()> {
     check_length("the index name", index, INDEX_BYTES_MAX)?;
     let refused =
         |why: String| Err(Error::new(ErrorKind::Invalid, format!("the index name {index:?} {why}")));

@@ -59,8 +59,8 @@ pub(crate) fn read(
 
 fn layers(bank: &Bank, index: &str, id: &str) -> Layers {
     let Some(index) = bank.indices.find(index) else { return Layers::default() };
-    let (hash, shard) = bank.place(index, id);
-    bank.with(shard, |shard| shard.layers(hash, index, id))
+    let place = bank.place(index, id);
+    bank.with(place.shard, |shard| shard.layers(place.tag, index, id))
 }
 
 fn no_base(wanted: &Wanted<'_>) -> Error {

@@ -217,7 +217,7 @@ impl Drain {
         };
         let item = Item {
             index: self.bank.indices.name(flight.index),
-            id: flight.id.clone(),
+            id: flight.id.as_str().into(),
             routing,
             action,
             first_seq: flight.first_seq,

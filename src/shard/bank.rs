@@ -1,16 +1,19 @@
 //! The lock shell: many shards, each behind its lock, under one memory bound.
 //!
 //! # Design
-//! The bank hashes a key once, picks its shard, locks it, lets the plain machine do the work, unlocks, and
-//! books the change of weight. Nothing else happens here, and nothing happens under a lock that is not the
-//! machine's own work.
+//! The bank hashes a key once, picks its shard, locks it, lets the plain machine do the work, books the change of
+//! weight, and unlocks. Nothing else happens here, and nothing happens under a lock that is not the machine's own
+//! work. Before a submit comes, its key may be *announced*: then what it will touch is asked for (`prefetch.rs`).
 //!
 //! # Locking
-//! LOCK: [`Bank::with`] is the only place that locks a shard. It takes no other lock while it holds one, and
+//! LOCK: only this file locks shards. It takes no other lock while it holds one, and
 //! its closure returns what must be dropped or told, which happens after it. A panic under the lock latches
 //! the engine: a shard left half changed must not be trusted.
 
-use super::{Accepted, Incoming, Kind, Memory, Refusal, Shard, TicketCell, indices::Indices};
+use super::{
+    Accepted, Incoming, Kind, Memory, Refusal, Shard, TicketCell, index::home, indices::Indices,
+    memory::Change, prefetch::prefetch_address,
+};
 use crate::{
     document::IndexId,
     merge::NetRef,
@@ -21,20 +24,47 @@ use std::{
     hash::{BuildHasher, Hasher},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 /// The shards of an engine.
 #[derive(Debug)]
 pub(crate) struct Bank {
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    /// Differs from that of every other bank of the process.
+    pub(crate) number: u64,
+    shards: Box<[CachePadded<Locked>]>,
     hasher: foldhash::fast::FixedState,
     pub(crate) memory: Memory,
     pub(crate) indices: Indices,
     pub(crate) latch: Arc<Latch>,
     /// Sequence numbers below this may be in use: persisted before it is raised.
     ceiling: AtomicU64,
+}
+
+/// A shard behind its lock, and beside it where its index lies.
+#[derive(Debug)]
+struct Locked {
+    shard: Mutex<Shard>,
+    /// Address and size of the hash index, for prefetching and nothing else: they may be old.
+    index_at: AtomicUsize,
+    index_bits: AtomicU32,
+}
+
+/// A key's place in the bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) shard: usize,
+    pub(crate) tag: u32,
+}
+
+/// How far the memory that a submit will touch is known, step by step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The index has been asked for: now the slot.
+    Slot,
+    /// The slot has been asked for: now what waits in it, and its neighbours in order.
+    Entry,
 }
 
 /// Why the bank did not take an operation. Nothing has changed.
@@ -68,12 +98,21 @@ impl Bank {
         seed: u64,
         seq_floor: u64,
     ) -> Self {
-        let shard =
-            |number: u32| CachePadded::new(Mutex::new(Shard::new(number, seq_floor, known_bytes / shards)));
+        let shard = |number: u32| {
+            let shard = Shard::new(number, seq_floor, known_bytes / shards);
+            let (index_at, index_bits) = shard.index_place();
+            CachePadded::new(Locked {
+                shard: Mutex::new(shard),
+                index_at: AtomicUsize::new(index_at),
+                index_bits: AtomicU32::new(index_bits),
+            })
+        };
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             shards: (0..).take(shards).map(shard).collect(),
             hasher: foldhash::fast::FixedState::with_seed(seed),
-            memory: Memory::new(memory_bytes),
+            memory: Memory::new(memory_bytes, shards),
             indices: Indices::default(),
             latch: Arc::new(Latch::default()),
             ceiling: AtomicU64::new(seq_floor + 1),
@@ -89,36 +128,67 @@ impl Bank {
         self.with_reserved(shard, 0, f)
     }
 
-    /// The same, with memory set aside before: given back together with what `f` frees.
+    /// The same, with memory drawn before: for what `f` grows the shard by.
     pub(crate) fn with_reserved<R: Default>(
         &self,
-        shard: usize,
-        reserved: usize,
+        number: usize,
+        drawn: usize,
         f: impl FnOnce(&mut Shard) -> R,
     ) -> R {
-        let Some(shard) = self.shards.get(shard) else { return R::default() };
+        let Some(locked) = self.shards.get(number) else { return R::default() };
         let alarm = LatchOnPanic::new(&self.latch, "changing a shard");
-        let mut guard = shard.lock();
+        let mut guard = locked.shard.lock();
         let before = guard.weight();
         let result = f(&mut guard);
         let after = guard.weight();
+        let mut excess = 0;
+        if before != after || drawn > 0 {
+            excess = self.memory.book(&Change { shard: number, before, after, drawn }, guard.credit_mut());
+            let (index_at, index_bits) = guard.index_place();
+            if locked.index_at.load(Ordering::Relaxed) != index_at {
+                locked.index_at.store(index_at, Ordering::Relaxed);
+                locked.index_bits.store(index_bits, Ordering::Relaxed);
+            }
+        }
         #[cfg(fuzzing)]
         assert_eq!(guard.validate(), Ok(()));
         drop(guard);
         drop(alarm);
-        self.memory.book(before, after, reserved);
+        self.memory.release(excess);
         result
     }
 
-    /// A key's hash, and the shard it lives in.
-    pub(crate) fn place(&self, index: IndexId, id: &str) -> (u64, usize) {
+    /// Where a key lives.
+    #[inline]
+    pub(crate) fn place(&self, index: IndexId, id: &str) -> Place {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u32(index.0);
         hasher.write(id.as_bytes());
         let hash = hasher.finish();
-        // The hash index inside the shard uses the low bits and the top seven: the shard takes others.
-        let shard = (hash >> 32) as u32 as usize % self.shards.len();
-        (hash, shard)
+        // Two halves of the hash: keys of one shard must not share their tags' top bits.
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+        let (tag, half) = ((hash >> 32) as u32, hash as u32);
+        Place { shard: half as usize % self.shards.len(), tag }
+    }
+
+    /// Says that a submit of this key is about to come: its word of the index is asked for. Takes no lock.
+    #[inline]
+    pub(crate) fn announce(&self, place: Place) {
+        if let Some(locked) = self.shards.get(place.shard) {
+            let bits = locked.index_bits.load(Ordering::Relaxed);
+            let word = home(place.tag, bits) * size_of::<u64>();
+            prefetch_address(locked.index_at.load(Ordering::Relaxed).wrapping_add(word));
+        }
+    }
+
+    /// Asks for what a submit of this key will touch next.
+    #[inline]
+    pub(crate) fn prepare(&self, place: Place, step: Step) {
+        if let Some(locked) = self.shards.get(place.shard)
+            && let Some(shard) = locked.shard.try_lock()
+        {
+            shard.prefetch(place.tag, step);
+        }
     }
 
     /// Takes one operation, or says why not.
@@ -126,18 +196,16 @@ impl Bank {
         &self,
         index: IndexId,
         id: &str,
+        place: Place,
         submission: &Submission<'_>,
     ) -> Result<Accepted, Refused> {
         let Submission { routing, kind, net, ticket, now_us, stamp_us, bytes } = *submission;
-        let (hash, shard) = self.place(index, id);
-        let mut room = Incoming::need(net, id, routing, ticket.is_some());
+        let mut room = 0;
         loop {
-            if !self.memory.reserve(room) && !self.make_room(room, now_us) {
-                return Err(Refused::Full { bytes: room });
-            }
             let ceiling = self.ceiling.load(Ordering::Acquire);
+            let tag = place.tag;
             let incoming = Incoming {
-                hash,
+                tag,
                 index,
                 id,
                 routing,
@@ -150,20 +218,48 @@ impl Bank {
                 bytes,
                 room,
             };
-            let accepted = self.with_reserved(shard, room, |shard| Some(shard.submit(&incoming)));
-            match accepted.unwrap_or(Err(Refusal::Busy)) {
+            let accepted = self.with_reserved(place.shard, room, |shard| {
+                Some((shard.submit(&incoming), shard.take_retired()))
+            });
+            match accepted.map_or(Err(Refusal::Busy), |(accepted, _retired)| accepted) {
                 // Only the shard knows what folding takes; it asks for more than before each time.
-                Err(Refusal::Cramped { bytes }) => room = bytes.max(room + 1),
-                answer => return answer.map_err(Refused::Shard),
+                Err(Refusal::Cramped { bytes }) => room = self.draw(bytes.max(room + 1), now_us)?,
+                answer => {
+                    return answer
+                        .map(|accepted| Accepted { drew: room > 0, ..accepted })
+                        .map_err(Refused::Shard);
+                }
             }
         }
     }
 
-    /// Lets go of clean documents until `need` bytes can be reserved; true if they were.
+    /// Draws at least `least` bytes, and a grant where there is one.
+    #[cold]
+    fn draw(&self, least: usize, now_us: u64) -> Result<usize, Refused> {
+        let grant = least.max(self.memory.grant_bytes());
+        if self.memory.reserve(grant) {
+            return Ok(grant);
+        }
+        if self.memory.reserve(least) || self.make_room(least, now_us) {
+            return Ok(least);
+        }
+        Err(Refused::Full { bytes: least })
+    }
+
+    /// Calls back credits, then lets go of clean documents, until `need` bytes can be drawn; true if they were.
     fn make_room(&self, need: usize, now_us: u64) -> bool {
+        for shard in 0..self.shards.len() {
+            let credit = self.shards.get(shard).map_or(0, |locked| locked.shard.lock().take_credit());
+            self.memory.release(credit);
+        }
+        if self.memory.reserve(need) {
+            return true;
+        }
         for shard in 0..self.shards.len() {
             let garbage = self.with(shard, |shard| shard.evict_clean(need, now_us));
             drop(garbage);
+            let credit = self.shards.get(shard).map_or(0, |locked| locked.shard.lock().take_credit());
+            self.memory.release(credit);
             if self.memory.reserve(need) {
                 return true;
             }
@@ -203,15 +299,21 @@ impl Bank {
 
     /// Checks every shard, and that the memory accounts agree with them. For tests: locks every shard.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        let mut total = 0;
+        let (mut total, mut credits) = (0, 0);
         for shard in 0..self.shards.len() {
             self.with(shard, |shard| {
                 total += shard.weight().total;
+                credits += *shard.credit_mut();
                 Some(shard.validate())
             })
             .unwrap_or(Ok(()))?;
         }
-        let used = self.memory.used();
-        if used < total { Err(format!("memory invariant 1: {used} booked, {total} held")) } else { Ok(()) }
+        let (used, granted) = (self.memory.used(), self.memory.granted());
+        if used < total || granted < total + credits {
+            return Err(format!(
+                "memory invariant 1: {used} used and {granted} drawn, {total} held and {credits} of credit"
+            ));
+        }
+        Ok(())
     }
 }

@@ -14,13 +14,14 @@
 use super::{
     Shard,
     slab::{Order, SlotId},
-    slot::{Aloft, Entry, Known, Slot},
+    slot::{Aloft, Entry, Known, Rare, Slot},
     tally::{Existence, Tracker, Verdict},
 };
 use crate::{
     document::IndexId,
-    merge::{NetOperation, NetRef, compose},
+    merge::{NetOperation, compose},
 };
+use smol_str::SmolStr;
 
 /// What to take, in the order of precedence of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(crate) struct Flight {
     pub(crate) shard: u32,
     slot: SlotId,
     pub(crate) index: IndexId,
-    pub(crate) id: Box<str>,
+    pub(crate) id: SmolStr,
     pub(crate) routing: Option<Box<str>>,
     pub(crate) net: NetOperation,
     /// What the shard knew of the document below.
@@ -135,11 +136,11 @@ impl Shard {
             let Some(id) = self.urgent.pop_front() else { break };
             let Some(slot) = self.slab.get_mut(id) else { continue };
             if slot.pending.is_none() {
-                slot.urgent = false;
+                slot.change_extra(|extra| extra.urgent = false);
             } else if !slot.may_leave(now_us) {
                 self.urgent.push_back(id);
             } else if room.admits(slot) {
-                slot.urgent = false;
+                slot.change_extra(|extra| extra.urgent = false);
                 self.launch(id, flights);
             } else {
                 self.urgent.push_front(id);
@@ -155,23 +156,23 @@ impl Shard {
         self.slab.unlink(Order::Written, id);
         let shard = self.number;
         let flight = self.change(id, |slot| {
-            let aloft = slot.pending.take()?.held(NetOperation::from_encoded);
+            let aloft = slot.pending.take()?.into_aloft();
             let flight = Flight {
                 shard,
                 slot: id,
                 index: slot.index,
                 id: slot.id.clone(),
-                routing: aloft.routing.clone(),
+                routing: aloft.routing().map(Into::into),
                 net: aloft.net.clone(),
-                known: slot.known.clone(),
+                known: slot.known().clone(),
                 first_seq: aloft.first_seq,
                 last_seq: aloft.last_seq,
                 arrived_us: aloft.arrived_us,
-                attempts: aloft.attempts,
-                operations: aloft.tally.operations,
-                needs_the_bit: aloft.tally.needs_the_bit(!aloft.trackers.is_empty()),
+                attempts: aloft.attempts(),
+                operations: aloft.tally.operations.into(),
+                needs_the_bit: aloft.tally.needs_the_bit(aloft.trackers()),
             };
-            slot.flight = Some(Box::new(aloft));
+            slot.set_flight(aloft);
             Some(flight)
         });
         let Some(flight) = flight else { return };
@@ -184,7 +185,7 @@ impl Shard {
     fn promote(&mut self, id: SlotId) {
         let promoted = self.change(id, |slot| {
             if slot.pending.is_none() {
-                slot.pending = slot.later.pop_front();
+                slot.pending = slot.take_later();
                 return slot.pending.is_some();
             }
             false
@@ -203,8 +204,10 @@ impl Shard {
         let counted = aloft.tally.count(settlement.verdict);
         let index = flight.index;
         let dropped = self.change(id, |slot| {
-            slot.hold_until_us = slot.hold_until_us.max(settlement.hold_until_us);
-            settlement.known.map(|known| std::mem::replace(&mut slot.known, known))
+            slot.change_extra(|extra| {
+                extra.hold_until_us = extra.hold_until_us.max(settlement.hold_until_us);
+                settlement.known.map(|known| std::mem::replace(&mut extra.known, known))
+            })
         });
         let counts = self.counts_mut(index);
         if settlement.verdict == Verdict::Rejected {
@@ -224,7 +227,7 @@ impl Shard {
         self.rest(id, now_us, &mut slots);
         let forgotten = self.forget(id, now_us, &mut slots);
         let garbage = Garbage { _slots: slots, _known: [dropped, forgotten], _net: Some(aloft.net) };
-        Some(Landed { trackers: aloft.trackers, garbage })
+        Some(Landed { trackers: aloft.rare.map(|rare| rare.trackers).unwrap_or_default(), garbage })
     }
 
     /// The flight is known not to have been carried out: it goes back under what has arrived since.
@@ -233,26 +236,30 @@ impl Shard {
         let id = flight.slot;
         let aloft = self.lower(flight)?;
         let net = aloft.net.clone();
-        let mut lower = aloft.held(|net| net.as_net().as_bytes().to_vec());
-        lower.attempts += u32::from(sent);
+        let mut lower = aloft.into_entry();
+        if sent {
+            lower.rare_mut().attempts += 1;
+        }
         self.counts_mut(flight.index).put_back += u64::from(sent);
         self.slab.unlink(Order::Age, id);
         self.slab.unlink(Order::Written, id);
         let upper = self.change(id, |slot| {
-            slot.hold_until_us = slot.hold_until_us.max(hold_until_us);
+            slot.change_extra(|extra| extra.hold_until_us = extra.hold_until_us.max(hold_until_us));
             slot.pending.take()
         });
         let queued = upper.and_then(|upper| self.stack(flight.index, &mut lower, upper));
         self.change(id, |slot| {
             slot.pending = Some(lower);
             if let Some(upper) = queued {
-                slot.later.reserve_exact(1);
-                slot.later.push_front(upper);
+                slot.change_extra(|extra| {
+                    extra.later.reserve_exact(1);
+                    extra.later.push_front(upper);
+                });
             }
         });
         self.slab.unlink(Order::Clean, id);
         self.link_old(id);
-        if self.slab.get(id).is_some_and(|slot| !slot.later.is_empty()) {
+        if self.slab.get(id).is_some_and(|slot| slot.later().len() > 0) {
             self.make_urgent(id);
         }
         self.trim_scratch();
@@ -261,38 +268,39 @@ impl Shard {
 
     /// Composes `upper` onto `lower`, or gives it back where the two may not or cannot fold.
     fn stack(&mut self, index: IndexId, lower: &mut Entry, upper: Entry) -> Option<Entry> {
-        if lower.routing != upper.routing {
+        if lower.routing() != upper.routing() || !lower.tally.holds(upper.tally.operations) {
             return Some(upper);
         }
-        let (below, above) = (NetRef::from_bytes(&lower.net), NetRef::from_bytes(&upper.net));
+        let (below, above) = (lower.net(), upper.net());
         let existence = Existence::after(below);
         let composed = compose(below, above, &mut self.scratch);
-        if composed.longest_run > super::RUN_MAX.max(above.longest_run()) {
+        if composed.longest_run > super::RUN_MAX.max(above.longest_run())
+            || self.scratch.len() > super::ENTRY_BYTES_MAX
+        {
             return Some(upper);
         }
         self.misfits(index, composed.misfits);
-        // Nobody reserved memory for this: no buffer gets more than it needs.
-        lower.net.clear();
-        lower.net.reserve_exact(self.scratch.len());
-        lower.net.extend_from_slice(&self.scratch);
+        self.retired = lower.replace(&self.scratch, 0);
         lower.last_seq = upper.last_seq;
         lower.tally.append(&upper.tally, existence);
-        lower.trackers.reserve_exact(upper.trackers.len());
-        lower.trackers.extend(
-            upper.trackers.into_iter().map(|t| Tracker { pair: t.pair.through(existence), ticket: t.ticket }),
-        );
+        if let Some(above) = upper.rare.filter(|rare| !rare.trackers.is_empty()) {
+            let trackers = &mut lower.rare_mut().trackers;
+            trackers.reserve_exact(above.trackers.len());
+            let through = |t: Tracker| Tracker { pair: t.pair.through(existence), ticket: t.ticket };
+            trackers.extend(above.trackers.into_iter().map(through));
+        }
         self.counts_mut(index).folded += 1;
         None
     }
 
     /// Takes the flight off its slot, if it is the one that is out.
-    fn lower(&mut self, flight: &Flight) -> Option<Box<Aloft>> {
-        let aloft = self.slab.get(flight.slot)?.flight.as_ref()?;
+    fn lower(&mut self, flight: &Flight) -> Option<Aloft> {
+        let aloft = self.slab.get(flight.slot)?.flight()?;
         if aloft.last_seq != flight.last_seq {
             return None;
         }
         self.flights.remove(&(flight.first_seq, flight.slot));
-        self.change(flight.slot, |slot| slot.flight.take())
+        self.change(flight.slot, Slot::take_flight)
     }
 
     /// A slot whose flight has gone: it waits on with its next entry, stays as a clean document, or goes.
@@ -302,7 +310,7 @@ impl Shard {
         if !slot.is_clean() {
             return;
         }
-        if matches!(slot.known, Known::Unknown) && slot.hold_until_us <= now_us {
+        if matches!(slot.known(), Known::Unknown) && slot.hold_until_us() <= now_us {
             slots.extend(self.free(id));
         } else {
             self.slab.push_back(Order::Clean, id);
@@ -330,7 +338,8 @@ impl Shard {
     fn forget(&mut self, id: SlotId, now_us: u64, slots: &mut Vec<Slot>) -> Option<Known> {
         while self.weight.known.max(self.weight.clean) > self.known_bytes_max {
             if !self.drop_clean(now_us, slots) {
-                return self.change(id, |slot| Some(std::mem::take(&mut slot.known)));
+                return self
+                    .change(id, |slot| Some(slot.change_extra(|extra| std::mem::take(&mut extra.known))));
             }
         }
         None
@@ -346,7 +355,7 @@ impl Shard {
 
     /// Takes out the first clean slot whose hold has passed; false if there is none.
     fn drop_clean(&mut self, now_us: u64, slots: &mut Vec<Slot>) -> bool {
-        let free = |id: &SlotId| self.slab.get(*id).is_some_and(|slot| slot.hold_until_us <= now_us);
+        let free = |id: &SlotId| self.slab.get(*id).is_some_and(|slot| slot.hold_until_us() <= now_us);
         let Some(id) = self.slab.iter(Order::Clean).find(free) else { return false };
         slots.extend(self.free(id));
         true
@@ -359,11 +368,9 @@ impl Shard {
         let weight = slot.weight();
         self.weight.total -= weight;
         self.weight.clean -= weight;
-        self.weight.known -= slot.known.weight();
-        if let Ok(found) = self.table.find_entry(slot.hash, |other| *other == id) {
-            found.remove();
-        }
-        if slot.urgent {
+        self.weight.known -= slot.known().weight();
+        self.index.remove(slot.tag, id);
+        if slot.is_urgent() {
             self.urgent.retain(|other| *other != id);
         }
         Some(slot)
@@ -374,7 +381,7 @@ impl Shard {
 #[derive(Debug)]
 pub(crate) struct Left {
     pub(crate) index: IndexId,
-    pub(crate) id: Box<str>,
+    pub(crate) id: SmolStr,
     pub(crate) routing: Option<Box<str>>,
     pub(crate) net: NetOperation,
     pub(crate) first_seq: u64,
@@ -388,18 +395,19 @@ impl Shard {
     pub(crate) fn abandon(&mut self) -> Vec<Left> {
         let emptied = std::mem::replace(self, Self::new(self.number, self.last_seq, 0));
         self.sealed = true;
+        self.credit = emptied.credit;
         self.counts.clone_from(&emptied.counts);
         for counts in &mut self.counts {
             counts.pending_bytes = 0;
         }
         let mut left = Vec::new();
         for slot in emptied.slab.into_slots() {
-            let Slot { index, id, flight, pending, later, .. } = slot;
-            let waiting = pending.into_iter().chain(later);
-            let waiting = waiting.map(|entry| entry.held(NetOperation::from_encoded));
-            for folded in flight.map(|flight| *flight).into_iter().chain(waiting) {
-                let Aloft { net, routing, first_seq, last_seq, tally, trackers, .. } = folded;
-                let (id, operations) = (id.clone(), tally.operations);
+            let (index, id) = (slot.index, slot.id.clone());
+            let (flight, waiting) = slot.into_unsettled();
+            for folded in flight.into_iter().chain(waiting.map(Entry::into_aloft)) {
+                let Aloft { net, first_seq, last_seq, rare, tally, .. } = folded;
+                let Rare { routing, trackers, .. } = rare.map(|rare| *rare).unwrap_or_default();
+                let (id, operations) = (id.clone(), tally.operations.into());
                 left.push(Left { index, id, routing, net, first_seq, last_seq, operations, trackers });
             }
         }
@@ -410,7 +418,7 @@ impl Shard {
 impl Room {
     /// True, and less room, if the slot's pending entry fits. A first entry always fits, however large.
     fn admits(&mut self, slot: &Slot) -> bool {
-        let bytes = slot.pending.as_ref().map_or(0, |entry| entry.net.len()) + slot.id.len();
+        let bytes = slot.pending.as_ref().map_or(0, |entry| entry.net().as_bytes().len()) + slot.id.len();
         if self.operations == 0 || self.bytes == 0 {
             return false;
         }

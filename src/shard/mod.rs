@@ -30,8 +30,10 @@
 
 mod bank;
 mod flight;
+mod index;
 mod indices;
 mod memory;
+mod prefetch;
 mod read;
 mod slab;
 mod slot;
@@ -43,7 +45,7 @@ mod ticket;
 mod tests;
 mod validate;
 
-pub(crate) use bank::{Bank, Refused, Submission};
+pub(crate) use bank::{Bank, Place, Refused, Step, Submission};
 pub(crate) use flight::{Demand, Flight, Room, Settlement};
 pub(crate) use memory::Memory;
 pub(crate) use read::Layers;
@@ -55,7 +57,7 @@ pub use ticket::Ticket;
 pub(crate) use ticket::TicketCell;
 
 use crate::document::IndexId;
-use hashbrown::HashTable;
+use index::Index;
 use slab::{Order, Slab, SlotId};
 use slot::Slot;
 use std::collections::{BTreeSet, VecDeque};
@@ -64,6 +66,8 @@ use std::collections::{BTreeSet, VecDeque};
 pub(crate) const RUN_MAX: usize = 16;
 /// How many entries may queue up behind a key's pending one (operations that may not or cannot fold).
 pub(crate) const LATER_MAX: usize = 8;
+/// An entry does not grow by folding beyond this: what would make it longer queues behind it.
+pub(crate) const ENTRY_BYTES_MAX: usize = 1 << 30;
 /// A scratch buffer larger than this is given back to the allocator after use.
 const SCRATCH_BYTES_MAX: usize = 64 * 1024;
 
@@ -121,7 +125,7 @@ impl Counts {
 pub(crate) struct Shard {
     number: u32,
     slab: Slab,
-    table: HashTable<SlotId>,
+    index: Index,
     flights: BTreeSet<(u64, SlotId)>,
     urgent: VecDeque<SlotId>,
     last_seq: u64,
@@ -131,6 +135,10 @@ pub(crate) struct Shard {
     scratch: Vec<u8>,
     /// Known documents beyond this many bytes are let go when a flight settles.
     known_bytes_max: usize,
+    /// Bytes that it may grow by, drawn from the memory that all shards share.
+    credit: usize,
+    /// A large buffer that was replaced: to be dropped outside the lock.
+    retired: Option<slot::Room>,
     sealed: bool,
 }
 
@@ -147,7 +155,7 @@ impl Shard {
         Self {
             number,
             slab: Slab::new(),
-            table: HashTable::new(),
+            index: Index::new(),
             flights: BTreeSet::new(),
             urgent: VecDeque::new(),
             last_seq: seq_floor,
@@ -156,6 +164,8 @@ impl Shard {
             counts: Vec::new(),
             scratch: Vec::new(),
             known_bytes_max,
+            credit: 0,
+            retired: None,
             sealed: false,
         }
     }
@@ -183,7 +193,7 @@ impl Shard {
     /// True if this flight is out.
     pub(crate) fn has_flight(&self, first_seq: u64, last_seq: u64) -> bool {
         let found = self.flights.range((first_seq, 0)..).next().filter(|(seq, _)| *seq == first_seq);
-        let flight = found.and_then(|(_, id)| self.slab.get(*id)?.flight.as_ref());
+        let flight = found.and_then(|(_, id)| self.slab.get(*id)?.flight());
         flight.is_some_and(|flight| flight.last_seq == last_seq)
     }
 
@@ -212,8 +222,7 @@ impl Shard {
 
     /// When the oldest operation that has not settled arrived.
     pub(crate) fn oldest_us(&self) -> Option<u64> {
-        let flight =
-            self.flights.first().and_then(|(_, id)| Some(self.slab.get(*id)?.flight.as_ref()?.arrived_us));
+        let flight = self.flights.first().and_then(|(_, id)| Some(self.slab.get(*id)?.flight()?.arrived_us));
         [flight, self.oldest_pending_us()].into_iter().flatten().min()
     }
 
@@ -233,15 +242,50 @@ impl Shard {
         }
     }
 
-    fn find(&self, hash: u64, index: IndexId, id: &str) -> Option<SlotId> {
+    #[inline]
+    fn find(&self, tag: u32, index: IndexId, id: &str) -> Option<SlotId> {
         let slab = &self.slab;
-        let same = |slot: &SlotId| slab.get(*slot).is_some_and(|slot| slot.index == index && *slot.id == *id);
-        self.table.find(hash, same).copied()
+        self.index.find(tag, |slot| slab.get(slot).is_some_and(|slot| slot.index == index && slot.id == *id))
+    }
+
+    /// Asks for what a submit of a key with this tag will touch next.
+    pub(crate) fn prefetch(&self, tag: u32, step: Step) {
+        let Some(id) = self.index.guess(tag) else { return };
+        match step {
+            Step::Slot => self.slab.prefetch(id),
+            Step::Entry => {
+                if let Some(entry) = self.slab.get(id).and_then(|slot| slot.pending.as_ref()) {
+                    prefetch::prefetch_bytes(entry.net().as_bytes());
+                }
+                self.slab.prefetch_neighbours(Order::Written, id);
+            }
+        }
+    }
+
+    /// Where the hash index lies, and its size, for asking ahead.
+    pub(crate) fn index_place(&self) -> (usize, u32) {
+        let (start, bits) = self.index.place();
+        (start.addr(), bits)
+    }
+
+    /// Bytes that the shard may grow by.
+    pub(crate) fn credit_mut(&mut self) -> &mut usize {
+        &mut self.credit
+    }
+
+    /// Takes the credit away.
+    pub(crate) fn take_credit(&mut self) -> usize {
+        std::mem::take(&mut self.credit)
+    }
+
+    /// What is to be dropped outside the lock.
+    pub(crate) fn take_retired(&mut self) -> Option<slot::Room> {
+        self.retired.take()
     }
 
     fn make_urgent(&mut self, id: SlotId) {
         if let Some(slot) = self.slab.get_mut(id)
-            && !std::mem::replace(&mut slot.urgent, true)
+            && !slot.change_extra(|extra| std::mem::replace(&mut extra.urgent, true))
         {
             self.urgent.push_back(id);
         }
@@ -312,6 +356,6 @@ impl Shard {
 fn measure(slot: &Slot) -> Measure {
     let total = slot.weight();
     let clean = if slot.is_clean() { total } else { 0 };
-    let weight = Weight { total, aloft: slot.aloft_weight(), clean, known: slot.known.weight() };
+    let weight = Weight { total, aloft: slot.aloft_weight(), clean, known: slot.known().weight() };
     Measure { weight, pending: slot.pending_weight() }
 }

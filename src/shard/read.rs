@@ -1,10 +1,7 @@
 //! What a shard tells a reader about a key.
 
 use super::{Shard, slot::Known};
-use crate::{
-    document::IndexId,
-    merge::{NetOperation, NetRef},
-};
+use crate::{document::IndexId, merge::NetOperation};
 
 /// Everything a shard holds of one key, bottom up: to be applied to the document below.
 #[derive(Debug, Default)]
@@ -26,23 +23,24 @@ pub(crate) struct Layer {
 impl Shard {
     /// What is held of a key. Copies the entries that wait (a flight is shared), so that they can be applied
     /// outside the lock.
-    pub(crate) fn layers(&self, hash: u64, index: IndexId, id: &str) -> Layers {
-        let Some(slot) = self.find(hash, index, id).and_then(|id| self.slab.get(id)) else {
+    pub(crate) fn layers(&self, tag: u32, index: IndexId, id: &str) -> Layers {
+        let Some(slot) = self.find(tag, index, id).and_then(|id| self.slab.get(id)) else {
             return Layers::default();
         };
-        let waiting = slot.pending.iter().chain(&slot.later);
         let mut layers: Vec<Layer> = Vec::new();
-        if let Some(flight) = &slot.flight {
-            let (routing, last_seq) = (flight.routing.clone(), flight.last_seq);
+        if let Some(flight) = slot.flight() {
+            let (routing, last_seq) = (flight.routing().map(Into::into), flight.last_seq);
             layers.push(Layer { net: flight.net.clone(), routing, last_seq });
         }
-        for entry in waiting {
-            if NetRef::from_bytes(&entry.net).decides() {
+        for entry in slot.pending.iter().chain(slot.later()) {
+            let net = entry.net();
+            if net.decides() {
                 layers.clear();
             }
-            let net = NetOperation::from_encoded(entry.net.clone());
-            layers.push(Layer { net, routing: entry.routing.clone(), last_seq: entry.last_seq });
+            let routing = entry.routing().map(Into::into);
+            let net = NetOperation::from_encoded(net.as_bytes().to_vec());
+            layers.push(Layer { net, routing, last_seq: entry.last_seq });
         }
-        Layers { known: slot.known.clone(), layers }
+        Layers { known: slot.known().clone(), layers }
     }
 }

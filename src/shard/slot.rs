@@ -1,21 +1,30 @@
-//! What a shard holds for one key: what is known below, the flight, and what waits on top.
+//! What a shard holds for one key: what waits, the flight, what is known below.
 //!
 //! # Design
-//! A [`Slot`] is a small stack, bottom up: [`Known`] (the document below, if known), the flight (the
-//! operation that is out), the pending [`Entry`] (one folded net operation), and a queue of further entries
-//! for the rare case that an operation may not or cannot fold: another routing, or a run at its bound.
+//! A key's place is a small stack, bottom up: [`Known`] (the document below, if known), the flight (the operation
+//! that is out), the pending [`Entry`] (one folded net operation), and a queue of further entries for the rare case
+//! that an operation may not or cannot fold: another routing, or a run at its bound.
+//!
+//! Nearly every key has a pending entry and nothing else. So that entry lies in the slot itself, with the id beside
+//! it if it is short, and all else in an [`Extra`] that is made when it is needed. A slot with its links is 128 bytes,
+//! two lines of memory: a submit that folds touches these and the operation's own bytes.
 //!
 //! # Invariants
 //! 1. A slot in use has a pending entry, a flight, a known document, or a hold that has not passed.
 //! 2. `later` is empty unless `pending` is there; sequence numbers rise from the flight upwards.
 //! 3. What `known` says is true of the document below the flight.
+//! 4. Where there is an [`Extra`], it holds something.
 
 use super::{
     tally::{Tally, Tracker},
     ticket::TicketCell,
 };
-use crate::{document::IndexId, merge::NetOperation};
+use crate::{
+    document::IndexId,
+    merge::{NetOperation, NetRef},
+};
 use bytes::Bytes;
+use smol_str::SmolStr;
 use std::collections::VecDeque;
 
 /// What is known of the document below a key's flight and entries.
@@ -31,127 +40,337 @@ pub(crate) enum Known {
 }
 
 impl Known {
+    /// Bytes it costs to know this, with the place for it.
     pub(crate) fn weight(&self) -> usize {
         match self {
-            Self::Unknown | Self::Absent => 0,
-            Self::Document { source, routing } => source.len() + routing.as_ref().map_or(0, |r| r.len()),
+            Self::Unknown => 0,
+            Self::Absent => EXTRA_BYTES,
+            Self::Document { source, routing } => {
+                EXTRA_BYTES + source.len() + routing.as_ref().map_or(0, |r| r.len())
+            }
         }
     }
+}
+
+/// The bytes of a net operation that waits, with some room behind them for it to grow.
+pub(crate) type Room = Box<[u8]>;
+
+/// Rooms above this are not given back to the allocator under a lock: it may give them back to the system.
+const ROOM_BYTES_LARGE: usize = 16 * 1024;
+
+/// The bytes, and room for `capacity` in all, if that is more.
+fn room(bytes: &[u8], capacity: usize) -> Room {
+    let mut room = Vec::with_capacity(capacity.max(bytes.len()));
+    room.extend_from_slice(bytes);
+    room.resize(room.capacity(), 0);
+    room.into_boxed_slice()
+}
+
+/// Lengths of operations fit: the engine refuses bodies of more than a hundred mebibytes, and entries that would
+/// grow beyond a gibibyte queue.
+fn length(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 /// A folded net operation, with the bookkeeping of what was folded into it; `N` is how the operation is held.
 #[derive(Debug)]
 pub(crate) struct Folded<N> {
     pub(crate) net: N,
-    pub(crate) routing: Option<Box<str>>,
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
     /// Monotonic time of the first operation folded in: its age.
     pub(crate) arrived_us: u64,
+    /// What few entries have.
+    pub(crate) rare: Option<Box<Rare>>,
+    pub(crate) tally: Tally,
+    /// How much of its room the operation of an entry takes.
+    len: u32,
+}
+
+/// What few entries have.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) routing: Option<Box<str>>,
     /// How often it was sent and put back.
     pub(crate) attempts: u32,
-    pub(crate) tally: Tally,
     pub(crate) trackers: Vec<Tracker>,
 }
 
 /// One that waits: more is folded into its encoded operation.
-pub(crate) type Entry = Folded<Vec<u8>>;
+pub(crate) type Entry = Folded<Room>;
 /// The one that is out: its operation is shared with the drain.
 pub(crate) type Aloft = Folded<NetOperation>;
 
 impl<N> Folded<N> {
-    /// The same operation, held otherwise.
-    pub(crate) fn held<M>(self, hold: impl FnOnce(N) -> M) -> Folded<M> {
-        let Self { net, routing, first_seq, last_seq, arrived_us, attempts, tally, trackers } = self;
-        Folded { net: hold(net), routing, first_seq, last_seq, arrived_us, attempts, tally, trackers }
+    #[inline]
+    pub(crate) fn routing(&self) -> Option<&str> {
+        self.rare.as_ref()?.routing.as_deref()
+    }
+
+    pub(crate) fn attempts(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.attempts)
+    }
+
+    pub(crate) fn trackers(&self) -> &[Tracker] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.trackers)
+    }
+
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Bytes of everything but the operation.
     fn weight_beside(&self) -> usize {
-        let routing = self.routing.as_ref().map_or(0, |routing| routing.len());
-        routing + self.trackers.capacity() * TRACKER_BYTES + ENTRY_BYTES
+        let rare = self.rare.as_ref().map_or(0, |rare| {
+            RARE_BYTES
+                + rare.routing.as_ref().map_or(0, |routing| routing.len())
+                + rare.trackers.capacity() * TRACKER_BYTES
+        });
+        rare + ENTRY_BYTES
     }
 }
 
 impl Entry {
-    /// Bytes of the whole, with the room that its buffer has to grow.
+    /// An entry of one operation, or of none yet, with room for `capacity` bytes.
+    pub(crate) fn new(net: NetRef<'_>, capacity: usize, seq: u64, arrived_us: u64) -> Self {
+        let bytes = net.as_bytes();
+        Self {
+            net: room(bytes, capacity),
+            first_seq: seq,
+            last_seq: seq,
+            arrived_us,
+            rare: None,
+            tally: Tally::default(),
+            len: length(bytes.len()),
+        }
+    }
+
+    /// The operation.
+    #[inline]
+    pub(crate) fn net(&self) -> NetRef<'_> {
+        NetRef::from_bytes(self.net.get(..self.len as usize).unwrap_or_default())
+    }
+
+    /// Bytes that the operation could have where it is.
+    pub(crate) fn capacity(&self) -> usize {
+        self.net.len()
+    }
+
+    /// Where the operation is changed in its place: all the room, and how much of it it takes.
+    #[inline]
+    pub(crate) fn parts_mut(&mut self) -> (&mut [u8], usize) {
+        (&mut self.net, self.len as usize)
+    }
+
+    /// After a change in its place.
+    #[inline]
+    pub(crate) fn set_len(&mut self, len: usize) {
+        debug_assert!(len <= self.net.len(), "an operation lies in its room");
+        self.len = length(len);
+    }
+
+    /// Another operation; the room grows to `capacity`, at least, where it does not fit. Returns a large room that was
+    /// left, to be dropped elsewhere.
+    pub(crate) fn replace(&mut self, bytes: &[u8], capacity: usize) -> Option<Room> {
+        self.len = length(bytes.len());
+        if let Some(room) = self.net.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+            return None;
+        }
+        let left = std::mem::replace(&mut self.net, room(bytes, capacity));
+        (left.len() > ROOM_BYTES_LARGE).then_some(left)
+    }
+
+    /// Its operation shared, and without the room to grow.
+    pub(crate) fn into_aloft(self) -> Aloft {
+        let Self { net, first_seq, last_seq, arrived_us, rare, tally, len } = self;
+        let mut bytes = Vec::from(net);
+        bytes.truncate(len as usize);
+        Folded { net: NetOperation::from_encoded(bytes), first_seq, last_seq, arrived_us, rare, tally, len }
+    }
+
+    /// Bytes of the whole, with the room that its operation has to grow.
     pub(crate) fn weight(&self) -> usize {
-        self.net.capacity() + self.weight_beside()
+        self.capacity() + self.weight_beside()
     }
 }
 
 impl Aloft {
+    /// Waiting again. Nobody reserved memory for this: its room is no larger than it.
+    pub(crate) fn into_entry(self) -> Entry {
+        let Self { net, first_seq, last_seq, arrived_us, rare, tally, len } = self;
+        Folded { net: room(net.as_net().as_bytes(), 0), first_seq, last_seq, arrived_us, rare, tally, len }
+    }
+
     /// Bytes of the whole.
     pub(crate) fn weight(&self) -> usize {
         self.net.weight() + self.weight_beside()
     }
 }
 
-/// One key's place in a shard.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) hash: u64,
-    pub(crate) index: IndexId,
-    pub(crate) id: Box<str>,
+/// What few keys have at any one time: a flight, a queue, a document that is known, a hold.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
     pub(crate) known: Known,
     /// Nothing newer goes out before this monotonic time.
     pub(crate) hold_until_us: u64,
-    pub(crate) flight: Option<Box<Aloft>>,
-    pub(crate) pending: Option<Entry>,
+    pub(crate) flight: Option<Aloft>,
     pub(crate) later: VecDeque<Entry>,
     /// The slot stands in the shard's queue of what must go out at once.
     pub(crate) urgent: bool,
 }
 
-/// Bytes a slot costs beside what it points to: itself and its share of the hash index and the lists.
-pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + 32;
-/// Bytes an entry or a flight costs beside what it points to: the larger of the two and the same wherever it
-/// stands, so that taking an operation and putting it back, which nobody can refuse, needs no memory.
-pub(crate) const ENTRY_BYTES: usize =
-    if size_of::<Entry>() > size_of::<Aloft>() { size_of::<Entry>() } else { size_of::<Aloft>() };
+impl Extra {
+    fn is_empty(&self) -> bool {
+        let Self { known, hold_until_us, flight, later, urgent } = self;
+        matches!(known, Known::Unknown)
+            && *hold_until_us == 0
+            && flight.is_none()
+            && later.is_empty()
+            && !urgent
+    }
+}
+
+/// One key's place in a shard.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// The part of the key's hash that the shard's index goes by.
+    pub(crate) tag: u32,
+    pub(crate) index: IndexId,
+    pub(crate) id: SmolStr,
+    pub(crate) pending: Option<Entry>,
+    extra: Option<Box<Extra>>,
+}
+
+/// Bytes a slot costs beside what it points to and the entry in it: itself, and its share of the hash index.
+pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + 2 * size_of::<u64>() + 16 - size_of::<Entry>();
+/// Bytes an entry or a flight costs beside what it points to: the same wherever it stands, so that taking an operation
+/// and putting it back, which nobody can refuse, needs no memory. (What else a flight needs while it is out is booked
+/// with the batch's buffers.)
+pub(crate) const ENTRY_BYTES: usize = size_of::<Entry>() + 16;
+/// Bytes a routing or the first tracker costs beside what it points to.
+pub(crate) const RARE_BYTES: usize = size_of::<Rare>() + 8;
+/// Bytes it costs to know a document, or that there is none.
+pub(crate) const EXTRA_BYTES: usize = size_of::<Extra>() + 8;
 /// Bytes a tracked operation costs: its place, and the cell that its ticket reads.
 pub(crate) const TRACKER_BYTES: usize = size_of::<Tracker>() + size_of::<TicketCell>() + 16;
 /// Trackers that the first of an entry makes room for.
 pub(crate) const TRACKERS_FIRST: usize = 4;
+/// Ids up to here lie in the slot.
+pub(crate) const ID_INLINE_BYTES: usize = 23;
+
+/// What an id costs beside its slot: a shared allocation where it is long.
+pub(crate) fn id_bytes(id: &str) -> usize {
+    if id.len() <= ID_INLINE_BYTES { 0 } else { id.len() + 24 }
+}
+
+static UNKNOWN: Known = Known::Unknown;
 
 impl Slot {
-    pub(crate) fn new(hash: u64, index: IndexId, id: &str) -> Self {
-        Self {
-            hash,
-            index,
-            id: id.into(),
-            known: Known::Unknown,
-            hold_until_us: 0,
-            flight: None,
-            pending: None,
-            later: VecDeque::new(),
-            urgent: false,
+    pub(crate) fn new(tag: u32, index: IndexId, id: &str) -> Self {
+        Self { tag, index, id: SmolStr::new(id), pending: None, extra: None }
+    }
+
+    pub(crate) fn known(&self) -> &Known {
+        self.extra.as_ref().map_or(&UNKNOWN, |extra| &extra.known)
+    }
+
+    pub(crate) fn flight(&self) -> Option<&Aloft> {
+        self.extra.as_ref()?.flight.as_ref()
+    }
+
+    pub(crate) fn hold_until_us(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |extra| extra.hold_until_us)
+    }
+
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.urgent)
+    }
+
+    /// What queues behind the pending entry, in order.
+    pub(crate) fn later(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
+        static NONE: VecDeque<Entry> = VecDeque::new();
+        self.extra.as_ref().map_or(&NONE, |extra| &extra.later).iter()
+    }
+
+    /// True where nothing queues, nothing is out and nothing is known.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.extra.is_none()
+    }
+
+    /// The entry that the next operation folds into, and whether it queues.
+    pub(crate) fn top_mut(&mut self) -> Option<(&mut Entry, bool)> {
+        match self.extra.as_mut().and_then(|extra| extra.later.back_mut()) {
+            Some(queued) => Some((queued, true)),
+            None => self.pending.as_mut().map(|entry| (entry, false)),
         }
+    }
+
+    /// Changes what few keys have.
+    pub(crate) fn change_extra<R>(&mut self, change: impl FnOnce(&mut Extra) -> R) -> R {
+        let result = change(self.extra.get_or_insert_default());
+        self.extra.take_if(|extra| extra.is_empty());
+        result
+    }
+
+    /// The entry that goes out next becomes what the slot's flight is.
+    pub(crate) fn set_flight(&mut self, aloft: Aloft) {
+        self.change_extra(|extra| extra.flight = Some(aloft));
+    }
+
+    /// The flight, taken off.
+    pub(crate) fn take_flight(&mut self) -> Option<Aloft> {
+        self.extra.as_ref()?;
+        self.change_extra(|extra| extra.flight.take())
+    }
+
+    /// The first that queues, taken out.
+    pub(crate) fn take_later(&mut self) -> Option<Entry> {
+        self.extra.as_ref()?;
+        self.change_extra(|extra| extra.later.pop_front())
+    }
+
+    /// Everything that has not settled, in order: the flight, and what waits.
+    pub(crate) fn into_unsettled(self) -> (Option<Aloft>, impl Iterator<Item = Entry>) {
+        let Extra { flight, later, .. } = self.extra.map(|extra| *extra).unwrap_or_default();
+        (flight, self.pending.into_iter().chain(later))
     }
 
     /// Nothing waits and nothing is out.
     pub(crate) fn is_clean(&self) -> bool {
-        self.pending.is_none() && self.flight.is_none()
+        self.pending.is_none() && self.flight().is_none()
     }
 
     /// The pending entry may go out now.
     pub(crate) fn may_leave(&self, now_us: u64) -> bool {
-        self.pending.is_some() && self.flight.is_none() && self.hold_until_us <= now_us
+        let bars = |extra: &Extra| extra.flight.is_some() || extra.hold_until_us > now_us;
+        self.pending.is_some() && !self.extra.as_deref().is_some_and(bars)
     }
 
     /// Bytes of everything the slot holds.
     pub(crate) fn weight(&self) -> usize {
-        SLOT_BYTES + self.id.len() + self.known.weight() + self.aloft_weight() + self.pending_weight()
+        SLOT_BYTES + id_bytes(&self.id) + self.known().weight() + self.aloft_weight() + self.pending_weight()
     }
 
     /// Bytes of the flight.
     pub(crate) fn aloft_weight(&self) -> usize {
-        self.flight.as_ref().map_or(0, |flight| flight.weight())
+        self.flight().map_or(0, Aloft::weight)
     }
 
     /// Bytes of the entries that wait.
     pub(crate) fn pending_weight(&self) -> usize {
-        self.pending.as_ref().map_or(0, Entry::weight) + self.later.iter().map(Entry::weight).sum::<usize>()
+        self.pending.as_ref().map_or(0, Entry::weight) + self.later().map(Entry::weight).sum::<usize>()
+    }
+
+    /// Checks invariant 4.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        match &self.extra {
+            Some(extra) if extra.is_empty() => {
+                Err("slot invariant 4: an extra that holds nothing".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -162,6 +381,12 @@ mod tests {
     /// A change here changes what an entry costs: the crate's documentation has the formula.
     #[test]
     fn a_slot_an_entry_and_a_tracker_cost_what_the_documentation_says() {
-        assert_eq!((SLOT_BYTES, ENTRY_BYTES, TRACKER_BYTES), (296, 136, 48));
+        assert_eq!((SLOT_BYTES, ENTRY_BYTES, TRACKER_BYTES), (72, 88, 48));
+        assert_eq!((RARE_BYTES, EXTRA_BYTES), (56, 200));
+    }
+
+    #[test]
+    fn a_slot_with_its_links_is_two_lines_of_memory() {
+        assert_eq!(size_of::<Slot>() + 2 * size_of::<u64>(), 128);
     }
 }

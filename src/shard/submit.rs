@@ -11,22 +11,21 @@
 //! 2. An accepted operation's seq is above every one given out before, and below the ceiling.
 
 use super::{
-    Kind, LATER_MAX, RUN_MAX, Shard, TicketCell,
+    ENTRY_BYTES_MAX, Kind, LATER_MAX, RUN_MAX, Shard, TicketCell,
     slab::{Order, SlotId},
     slot::{self, Entry, Slot},
-    tally::{Existence, Pair, Tally, Tracker},
+    tally::{Existence, Pair, Tracker},
 };
 use crate::{
     document::IndexId,
     merge::{NetRef, compose},
 };
-use hashbrown::hash_table::Entry as TableEntry;
 use std::sync::Arc;
 
 /// One operation on its way into a shard.
 #[derive(Debug)]
 pub(crate) struct Incoming<'a> {
-    pub(crate) hash: u64,
+    pub(crate) tag: u32,
     pub(crate) index: IndexId,
     pub(crate) id: &'a str,
     pub(crate) routing: Option<&'a str>,
@@ -41,17 +40,32 @@ pub(crate) struct Incoming<'a> {
     pub(crate) ceiling: u64,
     /// Size as bulk NDJSON, for the statistics.
     pub(crate) bytes: usize,
-    /// How many bytes the shard may grow by: at least [`Incoming::need`].
+    /// How many bytes the shard may grow by, beyond its credit.
     pub(crate) room: usize,
 }
 
 impl Incoming<'_> {
-    /// Bytes that an operation takes where nothing waits for its key. Folding into what waits may take more.
-    pub(crate) fn need(net: NetRef<'_>, id: &str, routing: Option<&str>, is_tracked: bool) -> usize {
-        let trackers = if is_tracked { slot::TRACKERS_FIRST * slot::TRACKER_BYTES } else { 0 };
-        let texts = net.as_bytes().len() + id.len() + routing.map_or(0, str::len);
-        slot::SLOT_BYTES + slot::ENTRY_BYTES + trackers + texts
+    /// Bytes that the operation takes where nothing waits for its key and its slot is to be made.
+    pub(crate) fn need(&self) -> usize {
+        slot::SLOT_BYTES + slot::id_bytes(self.id) + self.entry_bytes()
     }
+
+    /// Bytes that the operation takes as an entry of its own.
+    fn entry_bytes(&self) -> usize {
+        let rare = match (self.routing, self.ticket) {
+            (None, None) => 0,
+            (routing, None) => slot::RARE_BYTES + routing.map_or(0, str::len),
+            (routing, Some(_)) => {
+                slot::RARE_BYTES + routing.map_or(0, str::len) + slot::TRACKERS_FIRST * slot::TRACKER_BYTES
+            }
+        };
+        slot::ENTRY_BYTES + rare + rounded(self.net.as_bytes().len())
+    }
+}
+
+/// The bytes that an allocator takes for so many anyway: in steps of sixteen, of which it needs eight.
+fn rounded(bytes: usize) -> usize {
+    (bytes + 8).next_multiple_of(16) - 8
 }
 
 /// What a shard says of an operation it took.
@@ -60,6 +74,8 @@ pub(crate) struct Accepted {
     pub(crate) seq: u64,
     /// The key's pending entry should go out now: something queues behind it.
     pub(crate) urgent: bool,
+    /// The shard drew on the memory of all: whether that presses is to be looked at.
+    pub(crate) drew: bool,
 }
 
 /// Why a shard did not take an operation. Nothing has changed.
@@ -69,7 +85,7 @@ pub(crate) enum Refusal {
     Busy,
     /// No sequence number is left below the ceiling.
     SeqExhausted,
-    /// What waits for the key would grow by more than there is room for: by this many bytes.
+    /// The shard would grow by more than there is room for: by this many bytes.
     Cramped { bytes: usize },
     /// The engine is closed.
     Sealed,
@@ -87,126 +103,120 @@ impl Shard {
         if seq >= incoming.ceiling {
             return Err(Refusal::SeqExhausted);
         }
-        let (id, is_new) = self.find_or_insert(incoming);
-        let accepted = if is_new {
-            let entry = self.entry(incoming, seq);
-            self.change(id, |slot| slot.pending = Some(entry));
-            self.link_pending(id);
-            Ok(Accepted { seq, urgent: false })
-        } else {
-            self.fold(id, incoming, seq)
+        let urgent = match self.find(incoming.tag, incoming.index, incoming.id) {
+            Some(id) => self.fold(id, incoming, seq)?,
+            None => self.insert(incoming, seq)?,
         };
-        if let Ok(accepted) = &accepted {
-            self.last_seq = accepted.seq;
-            let counts = self.counts_mut(incoming.index);
-            counts.operations_in += 1;
-            counts.bytes_in += incoming.bytes as u64;
-        }
-        accepted
+        self.last_seq = seq;
+        let counts = self.counts_mut(incoming.index);
+        counts.operations_in += 1;
+        counts.bytes_in += incoming.bytes as u64;
+        Ok(Accepted { seq, urgent, drew: false })
     }
 
-    fn find_or_insert(&mut self, incoming: &Incoming<'_>) -> (SlotId, bool) {
-        let Incoming { hash, index, id, .. } = *incoming;
-        let (slab, table) = (&mut self.slab, &mut self.table);
-        let same = |slot: &SlotId| slab.get(*slot).is_some_and(|slot| slot.index == index && *slot.id == *id);
-        let rehash = |slot: &SlotId| slab.get(*slot).map_or(0, |slot| slot.hash);
-        let vacant = match table.entry(hash, same, rehash) {
-            TableEntry::Occupied(found) => return (*found.get(), false),
-            TableEntry::Vacant(vacant) => vacant,
-        };
-        let slot = Slot::new(hash, index, id);
+    /// Bytes that the shard may grow by for this operation.
+    fn room(&self, incoming: &Incoming<'_>) -> usize {
+        self.credit + incoming.room
+    }
+
+    /// A key of which nothing is here.
+    fn insert(&mut self, incoming: &Incoming<'_>, seq: u64) -> Result<bool, Refusal> {
+        let bytes = incoming.need();
+        if bytes > self.room(incoming) {
+            return Err(Refusal::Cramped { bytes });
+        }
+        let entry = self.entry(incoming, seq);
+        let mut slot = Slot::new(incoming.tag, incoming.index, incoming.id);
+        let pending = entry.weight();
+        slot.pending = Some(entry);
         self.weight.total += slot.weight();
-        // A slot is born clean; `change` moves its weight over when it gets its first entry.
-        self.weight.clean += slot.weight();
-        let slot = self.slab.insert(slot);
-        vacant.insert(slot);
-        (slot, true)
+        self.counts_mut(incoming.index).pending_bytes += pending as u64;
+        let id = self.slab.insert(slot);
+        self.index.insert(incoming.tag, id);
+        self.link_pending(id);
+        Ok(false)
     }
 
     fn entry(&mut self, incoming: &Incoming<'_>, seq: u64) -> Entry {
         // Threads read the time before they take the lock: arrivals are made to rise as seqs do.
         let arrived_us = incoming.now_us.max(self.last_arrived_us);
         self.last_arrived_us = arrived_us;
-        let mut entry = Entry {
-            net: incoming.net.as_bytes().to_vec(),
-            routing: incoming.routing.map(Into::into),
-            first_seq: seq,
-            last_seq: seq,
-            arrived_us,
-            attempts: 0,
-            tally: Tally::default(),
-            trackers: Vec::new(),
-        };
+        let mut entry = Entry::new(incoming.net, rounded(incoming.net.as_bytes().len()), seq, arrived_us);
+        if let Some(routing) = incoming.routing {
+            entry.rare_mut().routing = Some(routing.into());
+        }
         note(&mut entry, incoming, seq, Existence::SAME);
         entry
     }
 
-    /// Folds into the topmost entry of a slot in use, or queues up where it may not or cannot fold.
-    fn fold(&mut self, id: SlotId, incoming: &Incoming<'_>, seq: u64) -> Result<Accepted, Refusal> {
-        let Some(slot) = self.slab.get(id) else { return Err(Refusal::Busy) };
-        let Some(top) = slot.later.back().or(slot.pending.as_ref()) else {
-            let entry = self.entry(incoming, seq);
-            self.slab.unlink(Order::Clean, id);
-            self.change(id, |slot| slot.pending = Some(entry));
-            self.link_pending(id);
-            return Ok(Accepted { seq, urgent: false });
-        };
-        let below = NetRef::from_bytes(&top.net);
-        let misfits = if top.routing.as_deref() == incoming.routing {
-            let composed = compose(below, incoming.net, &mut self.scratch);
-            let folds = composed.longest_run <= RUN_MAX.max(incoming.net.longest_run());
-            folds.then_some(composed.misfits)
-        } else {
-            None
-        };
-        let accepted = match misfits {
-            Some(misfits) => {
-                self.replace_top(id, incoming, seq).inspect(|_| self.misfits(incoming.index, misfits))
-            }
+    /// Folds into the topmost entry of a slot in use, or queues up where it may not or cannot fold. True where
+    /// something queues.
+    fn fold(&mut self, id: SlotId, incoming: &Incoming<'_>, seq: u64) -> Result<bool, Refusal> {
+        let room = self.room(incoming);
+        let Some(slot) = self.slab.get_mut(id) else { return Err(Refusal::Busy) };
+        let Some((top, queued)) = slot.top_mut() else { return self.wait_again(id, incoming, seq) };
+        if top.routing() != incoming.routing || !top.tally.holds(1) {
+            return self.queue(id, incoming, seq);
+        }
+        let below = top.net();
+        let existence = Existence::after(below);
+        let composed = compose(below, incoming.net, &mut self.scratch);
+        if composed.longest_run > RUN_MAX.max(incoming.net.longest_run())
+            || self.scratch.len() > ENTRY_BYTES_MAX
+        {
             // What does not fold is composed again later, or never: its misfits are counted then.
-            None => self.queue(id, incoming, seq),
-        };
+            self.trim_scratch();
+            return self.queue(id, incoming, seq);
+        }
+        let growth = Growth::of(top, self.scratch.len(), incoming, room)?;
+        let before = top.weight();
+        self.retired = top.replace(&self.scratch, growth.net_capacity);
+        if growth.trackers > 0 {
+            top.rare_mut().trackers.reserve_exact(growth.trackers);
+        }
+        note(top, incoming, seq, existence);
+        let after = top.weight();
+        self.slab.move_back(Order::Written, id);
+        self.weight.total = self.weight.total + after - before;
+        let counts = self.counts_mut(incoming.index);
+        counts.pending_bytes = counts.pending_bytes + after as u64 - before as u64;
+        counts.folded += 1;
+        counts.misfits += composed.misfits;
         self.trim_scratch();
-        accepted
+        Ok(queued)
     }
 
-    /// The scratch buffer has the composed operation: it becomes the topmost entry's.
-    fn replace_top(&mut self, id: SlotId, incoming: &Incoming<'_>, seq: u64) -> Result<Accepted, Refusal> {
-        let top = self.slab.get(id).and_then(|slot| slot.later.back().or(slot.pending.as_ref()));
-        let growth =
-            top.map_or(Ok(Growth::default()), |top| Growth::of(top, self.scratch.len(), incoming))?;
-        let scratch = std::mem::take(&mut self.scratch);
-        let urgent = self.change(id, |slot| {
-            let queued = !slot.later.is_empty();
-            if let Some(top) = slot.later.back_mut().or(slot.pending.as_mut()) {
-                let below = Existence::after(NetRef::from_bytes(&top.net));
-                top.net.clear();
-                top.net.reserve_exact(growth.net_capacity);
-                top.net.extend_from_slice(&scratch);
-                top.trackers.reserve_exact(growth.trackers);
-                note(top, incoming, seq, below);
-            }
-            queued
-        });
-        self.scratch = scratch;
-        self.counts_mut(incoming.index).folded += 1;
-        self.slab.unlink(Order::Written, id);
-        self.slab.push_back(Order::Written, id);
-        Ok(Accepted { seq, urgent })
+    /// A key of which nothing waits, but something is known, or out, or holds it.
+    fn wait_again(&mut self, id: SlotId, incoming: &Incoming<'_>, seq: u64) -> Result<bool, Refusal> {
+        let bytes = incoming.entry_bytes();
+        if bytes > self.room(incoming) {
+            return Err(Refusal::Cramped { bytes });
+        }
+        let entry = self.entry(incoming, seq);
+        self.slab.unlink(Order::Clean, id);
+        self.change(id, |slot| slot.pending = Some(entry));
+        self.link_pending(id);
+        Ok(false)
     }
 
     /// Lets an operation that may not fold wait behind the others of its key.
-    fn queue(&mut self, id: SlotId, incoming: &Incoming<'_>, seq: u64) -> Result<Accepted, Refusal> {
-        if self.slab.get(id).is_none_or(|slot| slot.later.len() >= LATER_MAX) {
+    fn queue(&mut self, id: SlotId, incoming: &Incoming<'_>, seq: u64) -> Result<bool, Refusal> {
+        if self.slab.get(id).is_none_or(|slot| slot.later().len() >= LATER_MAX) {
             return Err(Refusal::Busy);
+        }
+        let bytes = incoming.entry_bytes();
+        if bytes > self.room(incoming) {
+            return Err(Refusal::Cramped { bytes });
         }
         let entry = self.entry(incoming, seq);
         self.change(id, |slot| {
-            slot.later.reserve_exact(1);
-            slot.later.push_back(entry);
+            slot.change_extra(|extra| {
+                extra.later.reserve_exact(1);
+                extra.later.push_back(entry);
+            });
         });
         self.make_urgent(id);
-        Ok(Accepted { seq, urgent: true })
+        Ok(true)
     }
 }
 
@@ -222,26 +232,32 @@ struct Growth {
 impl Growth {
     /// What is needed to hold `length` bytes, with an eighth of slack where there is room for it; a refusal
     /// where there is no room even without.
-    fn of(top: &Entry, length: usize, incoming: &Incoming<'_>) -> Result<Self, Refusal> {
-        let is_full = incoming.ticket.is_some() && top.trackers.len() == top.trackers.capacity();
-        let trackers = if is_full { slot::TRACKERS_FIRST.max(top.trackers.len() / 2) } else { 0 };
-        let held = top.net.capacity();
-        let bytes = length.saturating_sub(held) + trackers * slot::TRACKER_BYTES;
-        let Some(left) = incoming.room.checked_sub(bytes) else { return Err(Refusal::Cramped { bytes }) };
-        let slack = if length > held { left.min(length / 8) } else { 0 };
+    fn of(top: &Entry, length: usize, incoming: &Incoming<'_>, room: usize) -> Result<Self, Refusal> {
+        let held = top.capacity();
+        let (trackers, rare) = match (incoming.ticket, &top.rare) {
+            (None, _) => (0, 0),
+            (Some(_), None) => (slot::TRACKERS_FIRST, slot::RARE_BYTES),
+            (Some(_), Some(rare)) if rare.trackers.len() < rare.trackers.capacity() => (0, 0),
+            (Some(_), Some(rare)) => (slot::TRACKERS_FIRST.max(rare.trackers.len() / 2), 0),
+        };
+        let bytes = length.saturating_sub(held) + trackers * slot::TRACKER_BYTES + rare;
+        let Some(left) = room.checked_sub(bytes) else { return Err(Refusal::Cramped { bytes }) };
+        let slack = if length > held { left.min(rounded(length + length / 8) - length) } else { 0 };
         Ok(Self { net_capacity: length + slack, trackers })
     }
 }
 
 /// Notes in an entry that an operation was folded into it, above `below`.
+#[inline]
 fn note(entry: &mut Entry, incoming: &Incoming<'_>, seq: u64, below: Existence) {
     let pair = Pair::new(incoming.kind, incoming.net, below);
     entry.last_seq = seq;
     entry.tally.add(pair);
     if let Some(ticket) = incoming.ticket {
-        if entry.trackers.capacity() == 0 {
-            entry.trackers.reserve_exact(slot::TRACKERS_FIRST);
+        let rare = entry.rare_mut();
+        if rare.trackers.capacity() == 0 {
+            rare.trackers.reserve_exact(slot::TRACKERS_FIRST);
         }
-        entry.trackers.push(Tracker { pair, ticket: Arc::clone(ticket) });
+        rare.trackers.push(Tracker { pair, ticket: Arc::clone(ticket) });
     }
 }

@@ -151,12 +151,10 @@ impl Tracker {
 /// Sums over the operations folded into one entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Operations folded together.
-    pub(crate) operations: u64,
+    /// Operations folded together: not more than a `u32` counts, see [`Tally::holds`].
+    pub(crate) operations: u32,
     not_found: [u32; 2],
     conflicts: [u32; 2],
-    /// At least one operation's status differs with the bit.
-    bit_matters: bool,
 }
 
 /// What a settled entry adds to the statistics.
@@ -169,7 +167,13 @@ pub(crate) struct Counted {
 }
 
 impl Tally {
-    /// Adds one operation.
+    /// True where so many more operations can be counted: else they must queue.
+    pub(crate) fn holds(&self, more: u32) -> bool {
+        self.operations.checked_add(more).is_some()
+    }
+
+    /// Adds one operation, which it must [hold](Tally::holds).
+    #[inline]
     pub(crate) fn add(&mut self, pair: Pair) {
         self.operations += 1;
         for (column, status) in [pair.if_absent, pair.if_present].into_iter().enumerate() {
@@ -182,7 +186,6 @@ impl Tally {
                 *counter = counter.saturating_add(1);
             }
         }
-        self.bit_matters |= pair.depends_on_the_bit();
     }
 
     /// Puts `later`, whose pairs are relative to what lies above an entry doing `below`, on top of this one.
@@ -193,19 +196,19 @@ impl Tally {
         self.operations += later.operations;
         self.not_found = sum(self.not_found, through(later.not_found));
         self.conflicts = sum(self.conflicts, through(later.conflicts));
-        self.bit_matters |= later.bit_matters;
     }
 
-    /// True where settling needs to know whether the document existed: counts or trackers differ with it.
-    pub(crate) fn needs_the_bit(&self, tracked: bool) -> bool {
+    /// True where settling needs to know whether the document existed: the counts differ with it, or what somebody
+    /// waits to be told.
+    pub(crate) fn needs_the_bit(&self, trackers: &[Tracker]) -> bool {
         self.not_found[0] != self.not_found[1]
             || self.conflicts[0] != self.conflicts[1]
-            || (tracked && self.bit_matters)
+            || trackers.iter().any(|tracker| tracker.pair.depends_on_the_bit())
     }
 
     /// The counts of a settled entry. What the sink did not tell is not counted.
     pub(crate) fn count(&self, verdict: Verdict) -> Counted {
-        let mut counted = Counted { operations: self.operations, ..Counted::default() };
+        let mut counted = Counted { operations: self.operations.into(), ..Counted::default() };
         let Verdict::Done { existed, noop } = verdict else { return counted };
         let column = |columns: [u32; 2]| match existed {
             Some(existed) => columns.get(usize::from(existed)).copied().map_or(0, u64::from),
@@ -217,7 +220,7 @@ impl Tally {
         if noop {
             // A flight that changed nothing holds neither puts nor deletes: what did not conflict or miss
             // would have been an update.
-            counted.noops = self.operations - counted.not_found - counted.conflicts;
+            counted.noops = counted.operations - counted.not_found - counted.conflicts;
         }
         counted
     }

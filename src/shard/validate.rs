@@ -19,14 +19,15 @@ impl Shard {
     fn validate_table(&self) -> Result<(), String> {
         let slots = self.slab.slots().count();
         for (id, slot) in self.slab.slots() {
-            if self.find(slot.hash, slot.index, &slot.id) != Some(id) {
+            if self.find(slot.tag, slot.index, &slot.id) != Some(id) {
                 return Err(format!("invariant 1: slot {id} is not found under its key"));
             }
         }
-        if self.table.len() == slots {
+        self.index.validate()?;
+        if self.index.len() == slots {
             Ok(())
         } else {
-            Err(format!("invariant 1: {} of {slots}", self.table.len()))
+            Err(format!("invariant 1: {} of {slots}", self.index.len()))
         }
     }
 
@@ -59,7 +60,7 @@ impl Shard {
     }
 
     fn validate_flights(&self) -> Result<(), String> {
-        let flying = self.slab.slots().filter_map(|(id, slot)| Some((slot.flight.as_ref()?.first_seq, id)));
+        let flying = self.slab.slots().filter_map(|(id, slot)| Some((slot.flight()?.first_seq, id)));
         let flying: BTreeSet<_> = flying.collect();
         if flying == self.flights {
             Ok(())
@@ -90,8 +91,9 @@ impl Shard {
     }
 
     fn validate_slot(&self, slot: &Slot) -> Result<(), String> {
-        let flight = slot.flight.iter().map(|flight| (flight.first_seq, flight.last_seq));
-        let entries = slot.pending.iter().chain(&slot.later).map(|entry| (entry.first_seq, entry.last_seq));
+        slot.validate()?;
+        let flight = slot.flight().into_iter().map(|flight| (flight.first_seq, flight.last_seq));
+        let entries = slot.pending.iter().chain(slot.later()).map(|entry| (entry.first_seq, entry.last_seq));
         let mut last = 0;
         for (first_seq, last_seq) in flight.chain(entries) {
             if first_seq <= last || last_seq < first_seq || last_seq > self.last_seq {
@@ -102,16 +104,16 @@ impl Shard {
             }
             last = last_seq;
         }
-        for entry in slot.pending.iter().chain(&slot.later) {
-            crate::merge::validate(crate::merge::NetRef::from_bytes(&entry.net))?;
+        for entry in slot.pending.iter().chain(slot.later()) {
+            crate::merge::validate(entry.net())?;
         }
-        if slot.pending.is_none() && !slot.later.is_empty() {
+        if slot.pending.is_none() && slot.later().len() > 0 {
             return Err("slot invariant 2: something queues behind nothing".into());
         }
-        if slot.later.len() > LATER_MAX + 1 {
-            return Err(format!("invariant 6: {} entries queue", slot.later.len()));
+        if slot.later().len() > LATER_MAX + 1 {
+            return Err(format!("invariant 6: {} entries queue", slot.later().len()));
         }
-        if slot.urgent
+        if slot.is_urgent()
             != self.urgent.iter().any(|id| self.slab.get(*id).is_some_and(|s| std::ptr::eq(s, slot)))
         {
             return Err("an urgent slot stands in the urgent queue, and only such".into());

@@ -56,7 +56,8 @@ fn a_refused_submit_is_heard_by_the_drain_below_the_pressure_mark() {
         out.push(flights);
     }
     assert!(!out.is_empty(), "it presses until enough is out");
-    assert!(rig.engine.submit(Operation::delete(INDEX, "more")).is_err());
+    // What is out lost the room it had to grow: a few more fit, and then none.
+    assert!(ids.any(|id| rig.engine.submit(Operation::delete(INDEX, &id)).is_err()));
     assert!(matches!(rig.drainer.next().unwrap(), Next::Send(_)));
 }
 

@@ -31,7 +31,8 @@ fn flying(count: usize, bytes: usize) -> Vec<(Flying, Item)> {
             stamp_us: 0,
             bytes: 1,
         };
-        bank.submit(IndexId(0), &n.to_string(), &submission).expect("room");
+        let id = n.to_string();
+        bank.submit(IndexId(0), &id, bank.place(IndexId(0), &id), &submission).expect("room");
     }
     let (mut room, mut flights) = (Room { bytes: usize::MAX, operations: usize::MAX }, Vec::new());
     bank.with(0, |shard| shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut flights));
@@ -41,7 +42,7 @@ fn flying(count: usize, bytes: usize) -> Vec<(Flying, Item)> {
 fn pair(flight: Flight, bytes: usize) -> (Flying, Item) {
     let item = Item {
         index: "i".into(),
-        id: flight.id.clone(),
+        id: flight.id.as_str().into(),
         routing: None,
         action: ItemAction::Delete,
         first_seq: flight.first_seq,

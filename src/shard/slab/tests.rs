@@ -3,13 +3,14 @@
 use super::{Order, Slab, SlotId};
 use crate::{document::IndexId, shard::slot::Slot};
 use proptest::prelude::*;
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, VecDeque};
 
 const ORDERS: [Order; 3] = [Order::Age, Order::Written, Order::Clean];
 
 #[derive(Default)]
 struct Model {
-    slots: BTreeMap<SlotId, Box<str>>,
+    slots: BTreeMap<SlotId, SmolStr>,
     lists: [VecDeque<SlotId>; 3],
 }
 
@@ -52,7 +53,7 @@ proptest! {
             let target = model.pick(at);
             match (step, target) {
                 (0, _) | (_, None) => {
-                    let name: Box<str> = n.to_string().into();
+                    let name: SmolStr = n.to_string().into();
                     let id = slab.insert(slot(&name));
                     prop_assert!(model.slots.insert(id, name).is_none());
                 }
@@ -114,6 +115,6 @@ fn a_broken_link_is_found() {
     let [a, b] = ["a", "b"].map(|name| slab.insert(slot(name)));
     slab.push_back(Order::Age, a);
     slab.push_back(Order::Age, b);
-    slab.cells[b as usize].links[0].previous = b;
+    slab.cell_mut(b).unwrap().links[0].previous = b;
     assert!(slab.validate().unwrap_err().contains("slab invariant 2"));
 }

@@ -1,7 +1,8 @@
 //! Pairs compose as the statuses of one operation after another do: all of them, exhaustively.
 
-use super::{Existence, Kind, Pair, Status, Tally, Verdict};
+use super::{Existence, Kind, Pair, Status, Tally, Tracker, Verdict};
 use crate::{Action, NetOperation};
+use std::sync::Arc;
 
 /// Every kind of operation, as far as statuses can tell them apart.
 fn operations() -> Vec<(Kind, NetOperation)> {
@@ -121,7 +122,9 @@ fn where_the_bit_is_not_told_only_what_depends_on_it_is_applied() {
                 assert_eq!(pair.resolve(Verdict::Rejected), Status::Rejected);
             }
             let differs = sure.iter().any(|(absent, present)| absent != present);
-            assert_eq!(tally.needs_the_bit(true), differs, "{run:?}");
+            let track = |pair: &Pair| Tracker { pair: *pair, ticket: Arc::default() };
+            let trackers: Vec<_> = pairs.iter().map(track).collect();
+            assert_eq!(tally.needs_the_bit(&trackers), differs, "{run:?}");
         }
     }
 }

@@ -93,7 +93,7 @@ impl Model {
     fn submit(&mut self, bench: &mut Bench, key: usize, kind: usize, routing: bool, tight: bool) {
         let (id, action) = (format!("k{key}"), action(kind));
         bench.room = if tight { 40 } else { 1 << 20 };
-        if tight && bench.shard.layers(0, super::INDEX, &id).layers.is_empty() {
+        if tight && bench.shard.layers(super::tag(&id), super::INDEX, &id).layers.is_empty() {
             // Where nothing waits, the room is what `need` says; it is not the shard's to refuse.
             bench.room = 1 << 20;
         }
@@ -191,8 +191,7 @@ impl Model {
         let first = |past: &Past| past.unsettled.first().map(|(seq, _)| *seq);
         assert_eq!(bench.shard.first_unsettled(), self.keys.values().filter_map(first).min());
         for (id, past) in &self.keys {
-            let hash = id.bytes().map(u64::from).sum::<u64>() % 3;
-            let layers = bench.shard.layers(hash, super::INDEX, id);
+            let layers = bench.shard.layers(super::tag(id), super::INDEX, id);
             let base = match layers.known {
                 Known::Document { source, .. } => Some(source.to_vec()),
                 Known::Absent => None,

@@ -1,0 +1,51 @@
+//! Asking for memory ahead of its use.
+//!
+//! # Design
+//! A submit of a key that was not touched lately waits for three lines of memory, each known only from the one before:
+//! the index's word, the slot, the operation that waits there. The first is asked for before the body is checked,
+//! which takes longer than the memory does; in a batch all three are asked for, for all operations, before the first
+//! is folded.
+//!
+//! # Why `unsafe`
+//! The instruction is only there as an intrinsic over a raw pointer. It reads nothing that a program can see, it
+//! cannot fault, and it changes nothing: the safe twin is to do nothing, and the tests run with both (the twin is what
+//! other processors and the model checkers get).
+
+/// Asks for the line at an address, which need not be that of anything any more.
+#[inline]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[expect(unsafe_code, reason = "the intrinsic takes a raw pointer")]
+pub(super) fn prefetch_address(address: usize) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY:
+    // - The instruction is part of SSE, which every x86-64 processor has.
+    // - It is a hint: an address that is not mapped, or not ours, is ignored without a fault, and nothing is read
+    //   into the program. So the address may be stale or made up.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::without_provenance(address)) }
+}
+
+/// The safe twin: asks for nothing.
+#[inline]
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+pub(super) fn prefetch_address(_address: usize) {}
+
+/// Bytes of a line of cache.
+const LINE_BYTES: usize = 64;
+
+/// Asks for a value's lines.
+#[inline]
+pub(super) fn prefetch<T>(value: &T) {
+    let start = std::ptr::from_ref(value).addr();
+    for line in 0..size_of::<T>().div_ceil(LINE_BYTES) {
+        prefetch_address(start + line * LINE_BYTES);
+    }
+}
+
+/// Asks for the first lines of some bytes; the processor sees the walk over them and fetches on by itself.
+#[inline]
+pub(super) fn prefetch_bytes(bytes: &[u8]) {
+    let start = bytes.as_ptr().addr();
+    for line in 0..bytes.len().div_ceil(LINE_BYTES).min(4) {
+        prefetch_address(start + line * LINE_BYTES);
+    }
+}
