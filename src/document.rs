@@ -39,10 +39,13 @@ pub(crate) struct IndexId(pub(crate) u32);
 
 /// Writes a text as a JSON string, piece by piece: between quotes, with what JSON does not take bare escaped.
 pub(crate) fn quote(text: &str, mut put: impl FnMut(&str)) {
-    let escaped = |character: char| character < ' ' || matches!(character, '"' | '\\');
+    let is_escaped = |byte: u8| matches!(byte, ..b' ' | b'"' | b'\\');
     put("\"");
     let mut rest = text;
-    while let Some(at) = rest.find(escaped) {
+    // Looked at as a whole first, without a branch per byte: nearly every name is plain.
+    let mut is_plain = !text.bytes().fold(false, |any, byte| any | is_escaped(byte));
+    while !is_plain {
+        let Some(at) = rest.bytes().position(is_escaped) else { break };
         let (plain, from) = rest.split_at(at);
         // What is escaped is one byte long.
         let (one, after) = from.split_at(1);
@@ -55,6 +58,7 @@ pub(crate) fn quote(text: &str, mut put: impl FnMut(&str)) {
             _ => one.bytes().for_each(|byte| put(&format!("\\u{byte:04x}"))),
         }
         rest = after;
+        is_plain = rest.is_empty();
     }
     put(rest);
     put("\"");

@@ -41,6 +41,7 @@ mod validate;
 
 pub use net::{Applied, NetOperation, Shape};
 pub(crate) use net::{NetRef, apply, compose, encode};
+pub(crate) use text::{Length, Output, has_line_break};
 pub(crate) use validate::validate;
 
 /// What the fuzz targets compare with other implementations.

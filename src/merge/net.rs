@@ -15,6 +15,7 @@ use super::compose::Fold;
 use super::encoding::{close, longest_run, open, read_length};
 use super::json::check::{Bounds, check_object};
 use super::json::scan::{byte, part};
+use super::text::Output;
 use super::{body, meaning, text};
 use crate::operation::{BODY_BYTES_MAX, DEPTH_MAX, NUMBER_BYTES_MAX};
 use crate::{Action, Error, ErrorKind, Result};
@@ -328,7 +329,7 @@ impl<'a> NetRef<'a> {
         text::verb(self)
     }
 
-    pub(crate) fn write_body(self, out: &mut Vec<u8>) {
+    pub(crate) fn write_body<O: Output>(self, out: &mut O) {
         text::write_body(self, out);
     }
 }

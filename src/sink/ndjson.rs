@@ -6,7 +6,6 @@
 //! [`PIECE_BYTES`] and synced. If a write fails, what was written of the batch is cut off again, so that the
 //! batch is known not to be there; only where even that fails, or on a pipe, is the outcome unknown.
 
-use super::lines::write_item;
 use crate::{Batch, Error, Limits, Outcome, Result, Sink, Takes, sync::Mutex};
 use std::{
     fs::File,
@@ -107,7 +106,7 @@ impl State {
         self.piece.clear();
         let mut written = 0;
         for item in &batch.items {
-            write_item(item, &mut self.piece);
+            item.write_lines(&mut self.piece);
             if self.piece.len() >= PIECE_BYTES {
                 written += self.flush_piece()?;
             }

@@ -1,7 +1,8 @@
 //! The laws, on random operations over a small world: few names and values, so that paths meet often.
 
 use super::super::json::equal::equal;
-use super::super::{NetRef, validate};
+use super::super::text::write_body_in_rounds;
+use super::super::{Length, NetRef, validate};
 use crate::{Action, NetOperation};
 use proptest::prelude::*;
 use proptest::strategy::Union as OneOf;
@@ -151,7 +152,17 @@ fn same(one: Option<&str>, other: Option<&str>) -> bool {
     }
 }
 
+/// The bytes keep their invariants, and the two writers and the count of the text agree.
 fn sound(net: &NetOperation) {
+    let (mut body, mut length) = (Vec::new(), Length::default());
+    net.write_body(&mut body);
+    net.as_net().write_body(&mut length);
+    assert_eq!(length.0, body.len(), "{net:?}");
+    if net.longest_run() <= 1 {
+        let mut in_rounds = Vec::new();
+        write_body_in_rounds(net.as_net(), &mut in_rounds);
+        assert_eq!(String::from_utf8_lossy(&body), String::from_utf8_lossy(&in_rounds));
+    }
     validate(net.as_net()).unwrap_or_else(|problem| panic!("{net:?}: {problem}"));
     validate(NetRef::from_bytes(net.as_net().as_bytes())).unwrap();
 }
