@@ -9,6 +9,7 @@ use judge::alphabet::{INCREMENTS, NAMES, NUMBERS, ODD_NAMES, STRINGS, WORDS};
 use judge::plan::{Absent, PARTS, Plan, body, list, object, unique};
 use judge::trial::Trial;
 use libfuzzer_sys::fuzz_target;
+use millpond::{NetOperation, fuzzing};
 
 const CHAIN_MAX: usize = 8;
 const MEMBERS_MAX: usize = 4;
@@ -18,6 +19,8 @@ const DEPTH_MAX: usize = 3;
 struct Input {
     base: Option<String>,
     chain: Vec<OwnedAction>,
+    /// Room for folding in place.
+    slack: u8,
 }
 
 impl<'a> Arbitrary<'a> for Input {
@@ -25,7 +28,7 @@ impl<'a> Arbitrary<'a> for Input {
         let base = if u.ratio(7, 8)? { Some(document(u)?) } else { None };
         let length = u.int_in_range(1..=CHAIN_MAX)?;
         let chain = (0..length).map(|_| action(u)).collect::<Result<_>>()?;
-        Ok(Self { base, chain })
+        Ok(Self { base, chain, slack: u.arbitrary()? })
     }
 }
 
@@ -118,7 +121,26 @@ fn name(u: &mut Unstructured<'_>) -> Result<String> {
     Ok((*u.choose(alphabet)?).to_owned())
 }
 
+/// Folding each operation into what those before it come to, where they stand, gives what composing gives.
+fn folds_in_place(chain: &[OwnedAction], slack: usize) {
+    let nets: Vec<NetOperation> =
+        chain.iter().map(|action| NetOperation::new(action.action()).expect("it is well formed")).collect();
+    let Some((first, rest)) = nets.split_first() else { return };
+    let mut folded = first.clone();
+    for later in rest {
+        let composed = folded.compose(later);
+        if let Some(found) = fuzzing::fold_in_place(&folded, later, slack) {
+            fuzzing::validate_net(&found)
+                .unwrap_or_else(|problem| panic!("{folded:?} then {later:?}: {problem}"));
+            assert_eq!(format!("{found:?}"), format!("{composed:?}"), "{folded:?} then {later:?}");
+            assert_eq!(found.longest_run(), composed.longest_run(), "{folded:?} then {later:?}");
+        }
+        folded = composed;
+    }
+}
+
 fuzz_target!(|input: Input| {
+    folds_in_place(&input.chain, usize::from(input.slack));
     Trial::new(input.base.as_deref(), &input.chain).obeys_every_law();
     if input.base.is_some() {
         Trial::new(None, &input.chain).obeys_every_law();

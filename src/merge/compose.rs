@@ -99,7 +99,7 @@ impl Fold {
 
     /// Writes two primitives, joined; false, and nothing written, where either run has more than one.
     #[inline(never)]
-    fn pair(&mut self, one: Run<'_>, two: Run<'_>, out: &mut Vec<u8>) -> bool {
+    pub(super) fn pair(&mut self, one: Run<'_>, two: Run<'_>, out: &mut Vec<u8>) -> bool {
         if one.single().is_none() || two.single().is_none() {
             return false;
         }
@@ -208,16 +208,16 @@ impl Fold {
 }
 
 /// Two merges on one node, to be joined.
-struct Levels<'a> {
-    kind: Kind,
-    earlier: &'a [u8],
-    later: &'a [u8],
+pub(super) struct Levels<'a> {
+    pub(super) kind: Kind,
+    pub(super) earlier: &'a [u8],
+    pub(super) later: &'a [u8],
 }
 
 impl<'a> Levels<'a> {
     /// The two merges, where either run is one.
     #[inline(never)]
-    fn of(earlier: Run<'a>, later: Run<'a>) -> Option<Self> {
+    pub(super) fn of(earlier: Run<'a>, later: Run<'a>) -> Option<Self> {
         let (one, two) = (earlier.single()?, later.single()?);
         if !one.kind.is_merge() || !two.kind.is_merge() {
             return None;

@@ -261,14 +261,20 @@ impl<'a> Iterator for Primitives<'a> {
 /// Writes a run of one primitive, its length before it.
 #[inline]
 pub(super) fn write_single(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
+    write_single_header(out, kind, payload.len());
+    out.extend_from_slice(payload);
+}
+
+/// Writes what stands before the payload of a run of one primitive.
+#[inline]
+pub(super) fn write_single_header(out: &mut Vec<u8>, kind: Kind, payload: usize) {
     let mut length_bytes = 1;
-    while payload.len() >> (7 * length_bytes) > 0 {
+    while payload >> (7 * length_bytes) > 0 {
         length_bytes += 1;
     }
-    write_length(out, 1 + length_bytes + payload.len());
+    write_length(out, 1 + length_bytes + payload);
     out.push(kind as u8);
-    write_length(out, payload.len());
-    out.extend_from_slice(payload);
+    write_length(out, payload);
 }
 
 /// Starts a primitive whose payload follows, up to [`close`].

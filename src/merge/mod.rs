@@ -15,7 +15,7 @@
 //!
 //! A net operation is one flat byte string ([`encoding`]). [`body`] makes it from the text of an update and [`text`]
 //! writes it back as text; [`compose`](mod@compose) folds two patches, [`apply`](mod@apply) carries one out on a
-//! document's text.
+//! document's text; [`in_place`] does either on the bytes that are there, where little of them changes.
 //!
 //! # Why not a parsed tree
 //! An operation is kept for seconds and folded into several times: parsing it into a tree, with an allocation for each
@@ -30,7 +30,9 @@ mod apply;
 mod body;
 mod compose;
 mod decimal;
+mod edits;
 mod encoding;
+mod in_place;
 mod json;
 mod list;
 mod meaning;
@@ -39,6 +41,9 @@ mod splice;
 mod text;
 mod validate;
 
+pub(crate) use in_place::fold_in_place;
+#[cfg(test)]
+pub(crate) use net::Composed;
 pub use net::{Applied, NetOperation, Shape};
 pub(crate) use net::{NetRef, apply, compose, encode};
 pub(crate) use text::{Length, Output, has_line_break};
@@ -63,6 +68,16 @@ pub(crate) mod fuzzing {
             members.push((member.name.raw, scan::part(object, member.value, at)));
         }
         Some(members)
+    }
+
+    /// Folds two operations in place, with so many bytes of room beyond the earlier one.
+    pub fn fold_in_place(earlier: &NetOperation, later: &NetOperation, slack: usize) -> Option<NetOperation> {
+        let mut room = earlier.as_net().as_bytes().to_vec();
+        let len = room.len();
+        room.resize(len + slack, 0);
+        let folded = super::fold_in_place(&mut room, len, later.as_net(), &mut Vec::new())?;
+        room.truncate(folded.len);
+        Some(NetOperation::from_encoded(room))
     }
 
     /// Checks the invariants of a net operation's bytes.

@@ -209,11 +209,11 @@ impl Scope {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NetRef<'a>(&'a [u8]);
 
-const PUT: u8 = 0;
+pub(super) const PUT: u8 = 0;
 const DELETE: u8 = 1;
 const PATCH: u8 = 2;
 const SHAPE_BITS: u8 = 3;
-const ALWAYS: u8 = 4;
+pub(super) const ALWAYS: u8 = 4;
 const NONE: u8 = 0;
 const FROM_PATCH: u8 = 1 << 3;
 const DOCUMENT: u8 = 2 << 3;
@@ -473,7 +473,7 @@ fn compose_patches(first: Patch<'_>, second: Patch<'_>, longest: usize, out: &mu
 }
 
 /// Writes what a patch makes where there is no document, if it makes one.
-fn write_absent_document(patch: Patch<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn write_absent_document(patch: Patch<'_>, out: &mut Vec<u8>) -> bool {
     match patch.absent {
         Absent::None => return false,
         Absent::FromPatch => write_object(patch.fields, out, &mut 0),

@@ -5,10 +5,14 @@
 //! the last one and itself. Nested levels edit the one base by absolute places, so that every byte is copied at
 //! most once however deep it lies, and nothing at all is written where nothing changes.
 //!
+//! Where the base itself is to become the edited text ([`in_place`](super::in_place)), the edits are noted instead:
+//! then what lies between them is not copied, and `out` has only what stands in the place of what was cut.
+//!
 //! # Invariants
 //! 1. `copied` never moves back: edits come in the order of their places.
 //! 2. With no edit made, `out` is as it was.
 
+use super::edits::Edits;
 use super::json::scan::{byte, part, space};
 
 /// An edit in progress.
@@ -23,18 +27,28 @@ pub(super) struct Splice<'b, 'o> {
     /// Field operations that met a type that does not fit.
     pub(super) misfits: u64,
     copied: usize,
+    /// Where the edits are noted, if that is all that is wanted.
+    noted: Option<&'o mut Edits>,
 }
 
 impl<'b, 'o> Splice<'b, 'o> {
     /// An edit of `base`, written behind what `out` holds.
     pub(super) fn new(base: &'b [u8], out: &'o mut Vec<u8>) -> Self {
-        Self { base, out, edits: 0, misfits: 0, copied: 0 }
+        Self { base, out, edits: 0, misfits: 0, copied: 0, noted: None }
+    }
+
+    /// An edit of `base` that notes what is cut and writes what stands in its place, and nothing else.
+    pub(super) fn noting(base: &'b [u8], out: &'o mut Vec<u8>, edits: &'o mut Edits) -> Self {
+        Self { base, out, edits: 0, misfits: 0, copied: 0, noted: Some(edits) }
     }
 
     /// Leaves out what lies between two places; what is then written to `out` stands in its place.
     pub(super) fn cut(&mut self, from: usize, to: usize) {
         debug_assert!(self.copied <= from && from <= to, "edits go from left to right");
-        self.out.extend_from_slice(part(self.base, self.copied, from));
+        match &mut self.noted {
+            None => self.out.extend_from_slice(part(self.base, self.copied, from)),
+            Some(edits) => edits.cut(from, to, self.out.len()),
+        }
         self.copied = to;
         self.edits += 1;
     }
@@ -52,8 +66,12 @@ impl<'b, 'o> Splice<'b, 'o> {
 
     /// Copies what is left, if anything was edited; true where it was.
     pub(super) fn finish(self) -> bool {
-        if self.edits > 0 {
-            self.out.extend_from_slice(part(self.base, self.copied, self.base.len()));
+        match self.noted {
+            None if self.edits > 0 => {
+                self.out.extend_from_slice(part(self.base, self.copied, self.base.len()));
+            }
+            None => {}
+            Some(edits) => edits.close(self.out.len()),
         }
         self.edits > 0
     }

@@ -186,6 +186,17 @@ proptest! {
     }
 
     #[test]
+    fn folding_in_place_is_composing(
+        operations in prop::collection::vec(operation(), 2..5), slack in prop_oneof![0..24_usize, Just(200)]
+    ) {
+        let mut folded = operations[0].clone();
+        for operation in &operations[1..] {
+            super::in_place::agrees(&folded, operation, slack);
+            folded = folded.compose(operation);
+        }
+    }
+
+    #[test]
     fn composing_is_associative(a in operation(), b in operation(), c in operation(), base in base()) {
         let left = a.compose(&b).compose(&c);
         let right = a.compose(&b.compose(&c));

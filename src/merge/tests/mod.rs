@@ -1,6 +1,7 @@
 //! Tests of the algebra as a whole; those of one file stand beside it.
 
 mod examples;
+mod in_place;
 mod laws;
 mod limits;
 
