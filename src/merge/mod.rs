@@ -41,7 +41,7 @@ mod splice;
 mod text;
 mod validate;
 
-pub(crate) use in_place::fold_in_place;
+pub(crate) use in_place::{InPlace, fold_in_place};
 #[cfg(test)]
 pub(crate) use net::Composed;
 pub use net::{Applied, NetOperation, Shape};

@@ -293,12 +293,6 @@ impl Slot {
         self.extra.as_ref().map_or(&NONE, |extra| &extra.later).iter()
     }
 
-    /// True where nothing queues, nothing is out and nothing is known.
-    #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.extra.is_none()
-    }
-
     /// The entry that the next operation folds into, and whether it queues.
     pub(crate) fn top_mut(&mut self) -> Option<(&mut Entry, bool)> {
         match self.extra.as_mut().and_then(|extra| extra.later.back_mut()) {

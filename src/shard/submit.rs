@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     document::IndexId,
-    merge::{NetRef, compose},
+    merge::{InPlace, NetRef, compose, fold_in_place},
 };
 use std::sync::Arc;
 
@@ -158,9 +158,20 @@ impl Shard {
         if top.routing() != incoming.routing || !top.tally.holds(1) {
             return self.queue(id, incoming, seq);
         }
-        let below = top.net();
-        let existence = Existence::after(below);
-        let composed = compose(below, incoming.net, &mut self.scratch);
+        let existence = Existence::after(top.net());
+        // Mostly the operation changes what is there, or there is slack for what it adds: no buffer grows.
+        if incoming.ticket.is_none() {
+            let (bytes, len) = top.parts_mut();
+            if let Some(InPlace { len, composed }) =
+                fold_in_place(bytes, len, incoming.net, &mut self.scratch)
+            {
+                top.set_len(len);
+                note(top, incoming, seq, existence);
+                self.folded(id, incoming.index, composed.misfits);
+                return Ok(queued);
+            }
+        }
+        let composed = compose(top.net(), incoming.net, &mut self.scratch);
         if composed.longest_run > RUN_MAX.max(incoming.net.longest_run())
             || self.scratch.len() > ENTRY_BYTES_MAX
         {
@@ -176,14 +187,20 @@ impl Shard {
         }
         note(top, incoming, seq, existence);
         let after = top.weight();
-        self.slab.move_back(Order::Written, id);
         self.weight.total = self.weight.total + after - before;
         let counts = self.counts_mut(incoming.index);
         counts.pending_bytes = counts.pending_bytes + after as u64 - before as u64;
-        counts.folded += 1;
-        counts.misfits += composed.misfits;
-        self.trim_scratch();
+        self.folded(id, incoming.index, composed.misfits);
         Ok(queued)
+    }
+
+    /// After an operation was folded into a slot's topmost entry.
+    fn folded(&mut self, id: SlotId, index: IndexId, misfits: u64) {
+        self.slab.move_back(Order::Written, id);
+        let counts = self.counts_mut(index);
+        counts.folded += 1;
+        counts.misfits += misfits;
+        self.trim_scratch();
     }
 
     /// A key of which nothing waits, but something is known, or out, or holds it.
