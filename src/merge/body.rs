@@ -20,7 +20,8 @@ use super::json::number::Number;
 use super::json::scan::{byte, depth, element, member, part, space, trim, value_end};
 use super::json::string::Name;
 use super::list::write_new_elements;
-use super::net::{Absent, Patch, Scope, finish_patch, start_patch};
+use super::net::{Absent, Patch, finish_patch, start_patch};
+use super::scope::Scope;
 use crate::operation::DEPTH_MAX;
 use crate::{Error, ErrorKind, Result};
 

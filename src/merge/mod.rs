@@ -37,6 +37,7 @@ mod json;
 mod list;
 mod meaning;
 mod net;
+mod scope;
 mod splice;
 mod text;
 mod validate;
