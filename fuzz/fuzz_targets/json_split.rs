@@ -115,6 +115,7 @@ fn agree(text: &[u8], members: &[(&[u8], &[u8])]) {
 }
 
 fuzz_target!(|text: &[u8]| {
+    millpond::fuzzing::quick_paths_agree(text).unwrap_or_else(|problem| panic!("{problem}"));
     let verdict = judge(text);
     let shown = String::from_utf8_lossy(text);
     match (millpond::fuzzing::split_json(text), &verdict) {

@@ -15,6 +15,7 @@ const BASES: [&str; 4] =
 
 fuzz_target!(|input: &[u8]| {
     let Some((&letter, body)) = input.split_first() else { return };
+    millpond::fuzzing::quick_paths_agree(body).unwrap_or_else(|problem| panic!("{problem}"));
     let (verb, action) = match letter {
         b'i' => ("index", Action::Index(body)),
         b'c' => ("create", Action::Create(body)),

@@ -3,7 +3,10 @@
 //! # Design
 //! The text is checked once as JSON; then its sections are read in the order in which they stand, each into the
 //! encoding of a patch of its own, and joined level by level. Bodies inside `then` follow one after another. A body
-//! with one section, which is nearly every one, is written to the output directly.
+//! with one section is written to the output directly.
+//!
+//! This is the careful path: it takes every body and says what is wrong with one. A common body is taken by
+//! [`direct`](super::direct) before it comes here.
 //!
 //! # Why a balanced fold
 //! A long `then` or `set` folded from the left would copy the result once per element; folded in halves it is copied
@@ -445,7 +448,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn level_kind(kind: Kind) -> Kind {
+pub(super) fn level_kind(kind: Kind) -> Kind {
     if matches!(kind, Kind::Remove | Kind::Subtract) { Kind::Keep } else { Kind::Create }
 }
 

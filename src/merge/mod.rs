@@ -13,9 +13,10 @@
 //! | `Patch{p, Some(d)}`, `Patch{q, _}` | `Patch{p·q, Some(q(d))}` |
 //! | `Patch{p, None}`, `Patch{q, a}` | `Patch{p·q, a}` |
 //!
-//! A net operation is one flat byte string ([`encoding`]). [`body`] makes it from the text of an update and [`text`]
-//! writes it back as text; [`compose`](mod@compose) folds two patches, [`apply`](mod@apply) carries one out on a
-//! document's text; [`in_place`] does either on the bytes that are there, where little of them changes.
+//! A net operation is one flat byte string ([`encoding`]). [`direct`] makes it from the text of a common update in one
+//! pass, [`body`] from any, and [`text`] writes it back as text; [`compose`](mod@compose) folds two patches,
+//! [`apply`](mod@apply) carries one out on a document's text; [`in_place`] does either on the bytes that are there,
+//! where little of them changes.
 //!
 //! # Why not a parsed tree
 //! An operation is kept for seconds and folded into several times: parsing it into a tree, with an allocation for each
@@ -30,6 +31,7 @@ mod apply;
 mod body;
 mod compose;
 mod decimal;
+mod direct;
 mod edits;
 mod encoding;
 mod in_place;
@@ -40,6 +42,8 @@ mod net;
 mod scope;
 mod splice;
 mod text;
+#[cfg(any(test, fuzzing))]
+mod twins;
 mod validate;
 
 pub(crate) use in_place::{InPlace, fold_in_place};
@@ -79,6 +83,13 @@ pub(crate) mod fuzzing {
         let folded = super::fold_in_place(&mut room, len, later.as_net(), &mut Vec::new())?;
         room.truncate(folded.len);
         Some(NetOperation::from_encoded(room))
+    }
+
+    /// Checks that the quick paths take nothing as a document or as an update that the careful ones would not, and
+    /// write the same.
+    pub fn quick_paths_agree(text: &[u8]) -> Result<(), String> {
+        super::twins::document(text)?;
+        super::twins::update(text).map(drop)
     }
 
     /// Checks the invariants of a net operation's bytes.

@@ -13,11 +13,11 @@
 use super::apply::{apply_fields, write_object};
 use super::compose::Fold;
 use super::encoding::{close, longest_run, open, read_length};
-use super::json::check::check_object;
+use super::json::glance;
 use super::json::scan::{byte, part};
 use super::scope::Scope;
 use super::text::Output;
-use super::{body, meaning, text};
+use super::{body, direct, meaning, text};
 use crate::{Action, Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::fmt;
@@ -182,6 +182,9 @@ const FROM_PATCH: u8 = 1 << 3;
 const DOCUMENT: u8 = 2 << 3;
 const ABSENT_BITS: u8 = 3 << 3;
 
+/// Bytes of a patch's tag and longest run.
+pub(super) const HEADER_BYTES: usize = 5;
+
 /// What a patch makes where there is no document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Absent<'a> {
@@ -323,16 +326,21 @@ pub(crate) fn encode(action: Action<'_>, out: &mut Vec<u8>) -> Result<()> {
 }
 
 fn encode_within(action: Action<'_>, scope: &Scope, out: &mut Vec<u8>) -> Result<()> {
+    if let Action::Update(text) = action
+        && direct::encode(text, scope, out).is_some()
+    {
+        return Ok(());
+    }
     out.clear();
     match action {
         Action::Index(document) => {
-            let (document, _) = check_object(document, scope.document)?;
+            let document = glance::checked_object(document, scope.document)?;
             out.reserve(document.len() + 1);
             out.push(PUT);
             out.extend_from_slice(document);
         }
         Action::Create(document) => {
-            let (document, _) = check_object(document, scope.document)?;
+            let document = glance::checked_object(document, scope.document)?;
             start_patch(
                 Patch { is_always_written: false, absent: Absent::Document(document), fields: &[] },
                 out,
@@ -361,13 +369,18 @@ pub(super) fn start_patch(patch: Patch<'_>, out: &mut Vec<u8>) {
 }
 
 fn start_header(is_always_written: bool, absent: Absent<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&header(is_always_written, absent, 0));
+}
+
+/// What stands before a patch's absent document and its fields.
+pub(super) fn header(is_always_written: bool, absent: Absent<'_>, longest_run: u32) -> [u8; HEADER_BYTES] {
     let absent = match absent {
         Absent::None => NONE,
         Absent::FromPatch => FROM_PATCH,
         Absent::Document(_) => DOCUMENT,
     };
-    out.push(PATCH | absent | if is_always_written { ALWAYS } else { 0 });
-    out.extend_from_slice(&[0; 4]);
+    let [a, b, c, d] = longest_run.to_le_bytes();
+    [PATCH | absent | if is_always_written { ALWAYS } else { 0 }, a, b, c, d]
 }
 
 /// Fills in a patch's longest run.

@@ -6,7 +6,7 @@
 //! table when it closes, so that no object costs the square of its width.
 
 use super::scan::{byte, part, space};
-use super::string::Name;
+use super::string::{Name, escape_end};
 use crate::{Error, ErrorKind, Result};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -23,6 +23,13 @@ pub(in crate::merge) struct Bounds {
     pub(in crate::merge) number_bytes: usize,
 }
 
+impl Bounds {
+    /// Bytes of a text: places in it are kept in 32 bits.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.bytes.min(u32::MAX as usize)
+    }
+}
+
 /// Checks a text: one JSON object with white space around it at most. Returns the object's text and how deep it
 /// nests.
 pub(in crate::merge) fn check_object(text: &[u8], bounds: Bounds) -> Result<(&[u8], usize)> {
@@ -35,7 +42,7 @@ pub(in crate::merge) fn check_object(text: &[u8], bounds: Bounds) -> Result<(&[u
 
 /// Checks a text of one value: where it starts, where it ends, and how deep it nests.
 pub(in crate::merge) fn check(text: &[u8], bounds: Bounds) -> Result<(usize, usize, usize)> {
-    let limit = bounds.bytes.min(u32::MAX as usize);
+    let limit = bounds.text_bytes();
     if text.len() > limit {
         let message = format!("the body has {} bytes, and at most {limit} are taken", text.len());
         return Err(Error::new(ErrorKind::TooLarge, message));
@@ -256,26 +263,12 @@ impl<'a> Checker<'a> {
                 Some(b'"') => return Ok((at + 1, escaped)),
                 Some(b'\\') => {
                     escaped = true;
-                    at = self.escape(at)?;
+                    at = escape_end(self.text, at).ok_or_else(|| invalid("there is no such escape", at))?;
                 }
                 Some(0..0x20) => return Err(invalid("a control character in a string must be escaped", at)),
                 Some(_) => at += 1,
                 None => return Err(invalid("the string does not end", at)),
             }
-        }
-    }
-
-    fn escape(&self, at: usize) -> Result<usize> {
-        match byte(self.text, at + 1) {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 2),
-            b'u' if self
-                .text
-                .get(at + 2..at + 6)
-                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) =>
-            {
-                Ok(at + 6)
-            }
-            _ => Err(invalid("there is no such escape", at)),
         }
     }
 

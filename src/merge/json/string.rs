@@ -56,6 +56,15 @@ pub(in crate::merge) fn compare(one: &[u8], other: &[u8]) -> Ordering {
     }
 }
 
+/// The place after the escape whose backslash is at `at`; nothing where there is no such escape.
+pub(in crate::merge) fn escape_end(text: &[u8], at: usize) -> Option<usize> {
+    match byte(text, at + 1) {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 2),
+        b'u' if text.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => Some(at + 6),
+        _ => None,
+    }
+}
+
 /// Hashes the bytes that a string means; `raw` has no quotes.
 pub(in crate::merge) fn hash_string(raw: &[u8], escaped: bool, hasher: &mut impl Hasher) {
     if escaped {
