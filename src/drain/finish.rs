@@ -1,4 +1,9 @@
 //! The second half of a cycle: from the sink's answers back to the shards.
+//!
+//! # Design
+//! Flights come back in the order in which they were taken, shard by shard, so that those of one shard can settle
+//! together: a few under one hold of its lock, with one reservation of memory. What they leave behind is told and
+//! dropped outside it.
 
 use super::{
     Dispatch, Drain, Flying,
@@ -8,7 +13,7 @@ use crate::{
     Item, ItemAction, Outcome, Shape,
     clock::micros,
     merge::apply,
-    shard::{Flight, Known, Settlement, Verdict},
+    shard::{Flight, Known, Landed, Settlement, Shard, Verdict},
     sink::DeadLetter,
 };
 use bytes::Bytes;
@@ -17,14 +22,25 @@ use std::time::Duration;
 /// A dead letter that could not be written waits as long as a flight after so many attempts: less than a second.
 const LETTER_ATTEMPT: u32 = 4;
 
+/// Flights settled under one hold of a shard's lock: a submit waits for no more than that.
+const SETTLE_MAX: usize = 16;
+
+/// Flights of one shard that are about to settle.
+struct Landing {
+    flights: Vec<Flight>,
+    settlements: Vec<Settlement>,
+    /// What comes out of the shard; kept for its room.
+    landed: Vec<(Verdict, Option<Landed>)>,
+}
+
 impl Drain {
     /// Judges what the sink answered to a dispatch, item by item. An answer with another number of outcomes
     /// than items says nothing reliable about any of them.
     pub(crate) fn finish(&self, dispatch: Dispatch, outcomes: Vec<Outcome>) {
         let now_us = self.parts.clock.now_us();
-        let Dispatch { batch, flying } = dispatch;
+        let Dispatch { batch, flying, places } = dispatch;
         let (sent, answered) = (batch.items.len(), outcomes.len());
-        let outcomes = if sent == answered {
+        let mut outcomes = if sent == answered {
             outcomes
         } else {
             let reason = format!("the sink answered {answered} outcomes to {sent} items");
@@ -32,13 +48,34 @@ impl Drain {
         };
         let (failed_whole, asked) = failed_whole(&outcomes);
         self.scheduler.lock().answered(failed_whole, now_us, asked);
-        for ((flying, item), outcome) in flying.into_iter().zip(batch.items).zip(outcomes) {
-            self.land(flying, item, outcome, now_us);
+        let (mut landing, mut unbuffered) = (Landing::new(), 0);
+        for (flying, place) in flying.into_iter().zip(places) {
+            let place = place as usize;
+            let (Some(item), Some(outcome)) = (batch.items.get(place), outcomes.get_mut(place)) else {
+                // Places are those of the items, and each has an outcome.
+                self.lost(&flying.flight);
+                continue;
+            };
+            let outcome = std::mem::replace(outcome, Outcome::Applied);
+            self.land(flying, item, outcome, now_us, &mut landing, &mut unbuffered);
         }
+        self.settle(&mut landing, now_us);
+        drop(batch);
+        self.bank.memory.release_buffer(unbuffered);
         self.settled_some();
     }
 
-    fn land(&self, mut flying: Flying, item: Item, outcome: Outcome, now_us: u64) {
+    /// Carries out what one outcome means. Adds to `unbuffered` what was set aside for an item that does not go out
+    /// again.
+    fn land(
+        &self,
+        mut flying: Flying,
+        item: &Item,
+        outcome: Outcome,
+        now_us: u64,
+        landing: &mut Landing,
+        unbuffered: &mut usize,
+    ) {
         let flight = &flying.flight;
         let net = flight.net.as_net();
         let past = Past {
@@ -49,7 +86,7 @@ impl Drain {
         };
         match judge(outcome, past) {
             Fate::Settled { existed, noop } => {
-                let known = known_after(flight, &item, existed);
+                let known = known_after(flight, item, existed);
                 let settlement = Settlement {
                     verdict: Verdict::Done { existed, noop },
                     known: Some(known),
@@ -57,17 +94,17 @@ impl Drain {
                     sent_bytes: Some(flying.bytes as u64),
                     misfits: flying.misfits,
                 };
-                self.unbuffer(&mut flying, item);
-                self.settle(&flying.flight, settlement, now_us);
+                *unbuffered += flying.buffered();
+                self.settle_soon(flying.flight, settlement, now_us, landing);
             }
             Fate::Dead(reason) => {
                 flying.letter = Some(reason);
-                self.bury(flying, item, now_us);
+                self.bury(flying, item.clone(), now_us);
             }
             Fate::PutBack { reason, after } => {
                 self.counters.failed(&reason);
                 let wait_us = backoff_us(flight.attempts, flight.first_seq).max(after.map_or(0, micros));
-                self.unbuffer(&mut flying, item);
+                *unbuffered += flying.buffered();
                 self.put_back(&flying.flight, true, now_us.saturating_add(wait_us));
             }
             Fate::Repeat { reason, uncertain } => {
@@ -77,7 +114,7 @@ impl Drain {
                     flying.uncertain_until_us = Some(until);
                 }
                 let due_us = now_us.saturating_add(backoff_us(item.attempt, flight.first_seq));
-                self.scheduler.lock().park(due_us, flying, item);
+                self.scheduler.lock().park(due_us, flying, item.clone());
             }
         }
     }
@@ -87,7 +124,8 @@ impl Drain {
     pub(super) fn bury(&self, mut flying: Flying, mut item: Item, now_us: u64) {
         // The letter holds the net operation, which the shard has as well: the item's document can go.
         item.action = ItemAction::Net(flying.flight.net.clone());
-        self.release(&mut flying);
+        self.bank.memory.release_buffer(flying.buffered());
+        flying.is_buffered = false;
         let reason = flying.letter.clone().unwrap_or_default();
         let letter = DeadLetter {
             index: &item.index,
@@ -115,36 +153,69 @@ impl Drain {
             sent_bytes: None,
             misfits: 0,
         };
-        self.settle(&flying.flight, settlement, now_us);
+        self.settle_one(flying.flight, settlement, now_us);
     }
 
-    /// Drops an item that will not go out any more, and gives back what was set aside for it.
-    fn unbuffer(&self, flying: &mut Flying, item: Item) {
-        drop(item);
-        self.release(flying);
+    /// Settles a flight in its shard.
+    pub(super) fn settle_one(&self, flight: Flight, settlement: Settlement, now_us: u64) {
+        let mut landing = Landing::new();
+        self.settle_soon(flight, settlement, now_us, &mut landing);
+        self.settle(&mut landing, now_us);
     }
 
-    fn release(&self, flying: &mut Flying) {
-        self.bank.memory.release_buffer(std::mem::take(&mut flying.buffered));
-    }
-
-    /// Settles a flight in its shard; tells and drops outside the lock.
-    pub(super) fn settle(&self, flight: &Flight, mut settlement: Settlement, now_us: u64) {
-        let mut reserved = settlement.known.as_ref().map_or(0, Known::weight);
-        if !self.bank.memory.reserve(reserved) {
-            reserved = 0;
-            settlement.known = Some(Known::Unknown);
+    /// Has a flight settle together with those before and after it that are of the same shard.
+    fn settle_soon(&self, flight: Flight, settlement: Settlement, now_us: u64, landing: &mut Landing) {
+        let is_of_another = landing.flights.last().is_some_and(|last| last.shard != flight.shard);
+        if is_of_another || landing.flights.len() >= SETTLE_MAX {
+            self.settle(landing, now_us);
         }
         self.note_hold(settlement.hold_until_us);
-        let verdict = settlement.verdict;
-        let shard = flight.shard as usize;
-        let landed =
-            self.bank.with_reserved(shard, reserved, |shard| shard.settle(flight, settlement, now_us));
-        let Some(landed) = landed else { return self.lost(flight) };
-        for tracker in landed.trackers {
-            tracker.tell(verdict);
+        landing.flights.push(flight);
+        landing.settlements.push(settlement);
+    }
+
+    /// Settles flights of one shard; tells and drops outside the lock.
+    fn settle(&self, landing: &mut Landing, now_us: u64) {
+        let Landing { flights, settlements, landed } = landing;
+        let Some(shard) = flights.first().map(|flight| flight.shard as usize) else { return };
+        let reserved = self.reserve_known(settlements);
+        // Nothing is allocated for it under the lock.
+        landed.reserve(flights.len());
+        self.bank.with_reserved(shard, reserved, |shard: &mut Shard| {
+            for (flight, settlement) in flights.iter().zip(settlements.drain(..)) {
+                landed.push((settlement.verdict, shard.settle(flight, settlement, now_us)));
+            }
+        });
+        for (flight, (verdict, landed)) in flights.drain(..).zip(landed.drain(..)) {
+            let Some(landed) = landed else {
+                self.lost(&flight);
+                continue;
+            };
+            for tracker in landed.trackers {
+                tracker.tell(verdict);
+            }
+            drop(landed.garbage);
         }
-        drop(landed.garbage);
+    }
+
+    /// Sets memory aside for the documents that are known from now on; what there is none for is not known.
+    fn reserve_known(&self, settlements: &mut [Settlement]) -> usize {
+        let weight = |settlement: &Settlement| settlement.known.as_ref().map_or(0, Known::weight);
+        let all: usize = settlements.iter().map(weight).sum();
+        let memory = &self.bank.memory;
+        if all == 0 || memory.reserve(all) {
+            return all;
+        }
+        let mut reserved = 0;
+        for settlement in settlements {
+            let bytes = weight(settlement);
+            if memory.reserve(bytes) {
+                reserved += bytes;
+            } else {
+                settlement.known = Some(Known::Unknown);
+            }
+        }
+        reserved
     }
 
     /// Puts a flight back in its shard. `sent`: it was out, and counts as an attempt.
@@ -170,6 +241,12 @@ impl Drain {
         let Flight { shard, first_seq, last_seq, .. } = flight;
         self.bank.latch.set(format_args!("shard {shard} does not know flight {first_seq}..{last_seq}"));
         self.signal_all();
+    }
+}
+
+impl Landing {
+    fn new() -> Self {
+        Self { flights: Vec::new(), settlements: Vec::new(), landed: Vec::new() }
     }
 }
 

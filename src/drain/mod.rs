@@ -24,6 +24,7 @@
 mod counters;
 mod finish;
 mod gather;
+mod order;
 mod resolve;
 mod retry;
 mod scheduler;
@@ -33,7 +34,7 @@ pub(crate) use counters::Counters;
 pub(crate) use worker::{Workers, panic_message};
 
 use crate::{
-    Base, Batch, Error, ErrorKind, Item, Result, Sink, Takes,
+    Base, Batch, Error, ErrorKind, Result, Sink, Takes,
     clock::Clock,
     shard::{Bank, Flight},
     sink::DeadLetters,
@@ -54,6 +55,9 @@ pub(crate) const CEILING_AHEAD_US: u64 = 60_000_000;
 
 /// How often a flush that waits looks whether the engine was latched.
 const LATCH_CHECK: Duration = Duration::from_millis(100);
+
+/// The most operations of a batch, so that a position in one has four bytes.
+const BATCH_OPERATIONS_MAX: usize = u32::MAX as usize;
 
 /// What the drain needs to know beside its parts.
 #[derive(Clone, Copy, Debug)]
@@ -93,9 +97,9 @@ pub(crate) struct Flying {
     existed: Option<bool>,
     /// Bytes of its item as bulk NDJSON.
     bytes: usize,
-    /// Of the buffers' share of memory, what is set aside for its item: from before it is sent until it is
+    /// That many bytes of the buffers' share of memory are set aside for its item: from before it is sent until it is
     /// settled or put back, so also while it is parked.
-    buffered: usize,
+    is_buffered: bool,
     /// Field operations that met a type that does not fit, when it was resolved.
     misfits: u64,
     /// An earlier outcome is unknown, and the request may still be carried out until this time.
@@ -104,12 +108,22 @@ pub(crate) struct Flying {
     letter: Option<String>,
 }
 
+impl Flying {
+    /// Bytes of the buffers' share that are set aside for its item.
+    fn buffered(&self) -> usize {
+        if self.is_buffered { self.bytes } else { 0 }
+    }
+}
+
 /// A batch that is out, with the flights behind it. Must be given to [`Drain::finish`].
 #[must_use = "a dispatch that is dropped leaves its flights out for ever"]
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) batch: Batch,
+    /// In the order in which they were taken: shard by shard.
     flying: Vec<Flying>,
+    /// Where in the batch each one's item is.
+    places: Vec<u32>,
 }
 
 /// What came of an attempt to make a dispatch.
@@ -136,7 +150,11 @@ impl Drain {
         let limits = parts.sink.limits();
         let pace = Pace {
             batch_bytes: settings.pace.batch_bytes.min(limits.batch_bytes).max(1),
-            batch_operations: settings.pace.batch_operations.min(limits.batch_operations).max(1),
+            batch_operations: settings
+                .pace
+                .batch_operations
+                .min(limits.batch_operations)
+                .clamp(1, BATCH_OPERATIONS_MAX),
             ..settings.pace
         };
         let settings = Settings { pace, ..settings };
@@ -231,7 +249,7 @@ impl Drain {
     pub(crate) fn abandon(&self) {
         let parked = self.scheduler.lock().abandon();
         for (flying, item) in parked {
-            self.bank.memory.release_buffer(flying.buffered);
+            self.bank.memory.release_buffer(flying.buffered());
             drop(item);
         }
     }
@@ -301,9 +319,4 @@ impl Drop for Extending<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
-}
-
-/// Groups by index, by id within an index.
-fn sort(flying: &mut [(Flying, Item)]) {
-    flying.sort_unstable_by(|(_, a), (_, b)| (&a.index, &a.id).cmp(&(&b.index, &b.id)));
 }

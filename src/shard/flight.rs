@@ -14,7 +14,7 @@
 use super::{
     Shard,
     slab::{Order, SlotId},
-    slot::{Aloft, Entry, Known, Rare, Slot},
+    slot::{Aloft, ENTRY_BYTES, Entry, Known, Rare, SLOT_BYTES, Slot, id_bytes},
     tally::{Existence, Tracker, Verdict},
 };
 use crate::{
@@ -412,6 +412,13 @@ impl Shard {
             }
         }
         left
+    }
+}
+
+impl Flight {
+    /// About what its slot weighs.
+    pub(crate) fn weight(&self) -> usize {
+        SLOT_BYTES + ENTRY_BYTES + id_bytes(&self.id) + self.net.weight() + self.known.weight()
     }
 }
 

@@ -46,7 +46,7 @@ mod tests;
 mod validate;
 
 pub(crate) use bank::{Bank, Place, Refused, Step, Submission};
-pub(crate) use flight::{Demand, Flight, Room, Settlement};
+pub(crate) use flight::{Demand, Flight, Landed, Room, Settlement};
 pub(crate) use memory::Memory;
 pub(crate) use read::Layers;
 pub(crate) use slot::Known;

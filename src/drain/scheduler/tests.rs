@@ -55,7 +55,7 @@ fn pair(flight: Flight, bytes: usize) -> (Flying, Item) {
         flight,
         existed: None,
         bytes,
-        buffered: 0,
+        is_buffered: false,
         misfits: 0,
         uncertain_until_us: None,
         letter: None,
