@@ -3,7 +3,8 @@
 //! # Design
 //! An operand is the text of elements with commas between, so that appending is copying. Few elements are
 //! compared one with another; many through a table of hashes by value, so that no operation costs the product of
-//! two lengths.
+//! two lengths. A list of scalars in which few are looked for is not taken apart: a string without an escape stands
+//! in its text as it is, or not at all.
 
 use super::apply::Effect;
 use super::json::equal::{equal, hash};
@@ -11,6 +12,7 @@ use super::json::scan::{Elements, byte, element, is_space, part, value_end};
 use super::splice::{Items, Splice};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use memchr::{memchr, memchr_iter, memchr3};
 
 /// Puts elements at the end of the value at a place of the base, which is not null.
 pub(super) fn append(splice: &mut Splice<'_, '_>, at: usize, end: usize, operand: &[u8]) -> Effect {
@@ -101,9 +103,13 @@ pub(super) fn write_new_elements(present: &[u8], added: &[u8], out: &mut Vec<u8>
 
 /// Two lists with fewer bytes than this together are compared element by element.
 const SEARCH_BYTES_MAX: usize = 256;
+/// A list is searched as text for each element of another with fewer bytes than this.
+const FEW_BYTES_MAX: usize = 33;
 
 /// A set of elements by value.
 struct Members<'a> {
+    /// Elements that are searched as the text they are: scalars, and strings without an escape.
+    text: &'a [u8],
     elements: Vec<&'a [u8]>,
     table: Option<(RandomState, HashTable<&'a [u8]>)>,
 }
@@ -112,8 +118,12 @@ impl<'a> Members<'a> {
     /// The elements of a text, to be compared with a text of `other_bytes`.
     fn new(text: &'a [u8], other_bytes: usize) -> Self {
         let is_small = text.len() + other_bytes < SEARCH_BYTES_MAX;
+        let is_flat = || memchr3(b'\\', b'{', b'[', text).is_none();
+        if (is_small || other_bytes < FEW_BYTES_MAX) && is_flat() {
+            return Self { text, elements: Vec::new(), table: None };
+        }
         let table = (!is_small).then(|| (RandomState::default(), HashTable::new()));
-        let mut members = Self { elements: Vec::new(), table };
+        let mut members = Self { text: &[], elements: Vec::new(), table };
         for element in Elements::new(text) {
             members.insert(element);
         }
@@ -121,10 +131,18 @@ impl<'a> Members<'a> {
     }
 
     fn contains(&self, element: &[u8]) -> bool {
-        match &self.table {
-            None => self.elements.iter().any(|other| equal(other, element)),
-            Some((state, table)) => table.find(hash(element, state), |other| equal(other, element)).is_some(),
-        }
+        let in_text = if is_plain_string(element) {
+            holds_string(self.text, element)
+        } else {
+            Elements::new(self.text).any(|other| equal(other, element))
+        };
+        in_text
+            || match &self.table {
+                None => self.elements.iter().any(|other| equal(other, element)),
+                Some((state, table)) => {
+                    table.find(hash(element, state), |other| equal(other, element)).is_some()
+                }
+            }
     }
 
     /// Adds an element; false where an equal one is there.
@@ -139,5 +157,68 @@ impl<'a> Members<'a> {
             }
         }
         true
+    }
+}
+
+/// True for a string without an escape: it is equal to another such where their bytes are.
+fn is_plain_string(element: &[u8]) -> bool {
+    byte(element, 0) == b'"' && memchr(b'\\', element).is_none()
+}
+
+/// True where a plain string is an element of a text without escapes and containers.
+fn holds_string(text: &[u8], string: &[u8]) -> bool {
+    let (mut counted, mut quotes) = (0, 0);
+    // The byte behind the quote is rarer than quotes are.
+    for place in memchr_iter(byte(string, 1), text) {
+        let Some(start) = place.checked_sub(1) else { continue };
+        if !part(text, start, text.len()).starts_with(string) {
+            continue;
+        }
+        // What begins between two strings, like "," in ["a","b"], is none.
+        quotes += memchr_iter(b'"', part(text, counted, start)).count();
+        counted = start;
+        if quotes % 2 == 0 {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What is new, told by comparing each with each.
+    fn told_apart(present: &[&str], added: &[&str]) -> String {
+        let mut all: Vec<&str> = present.to_vec();
+        let mut new = Vec::new();
+        for element in added {
+            if !all.iter().any(|other| equal(other.as_bytes(), element.as_bytes())) {
+                all.push(element);
+                new.push(*element);
+            }
+        }
+        new.join(",")
+    }
+
+    proptest! {
+        #[test]
+        fn an_element_is_new_where_no_other_equals_it_however_it_is_looked_for(
+            present in prop::collection::vec(0..13_usize, 0..80), added in prop::collection::vec(0..13_usize, 0..12),
+        ) {
+            let values = [
+                "\"a\"", "\"ab\"", "\",\"", "\"\"", "\"\\u0061\"", "1", "1.0", "10", "null", "\"1\"", "[\"a\"]",
+                "{\"a\":1}", "\", \"",
+            ];
+            for flat in [true, false] {
+                let kept = |index: &&usize| !flat || !values[**index].contains(['\\', '[', '{']);
+                let pick = |from: &[usize]| from.iter().filter(kept).map(|index| values[*index]).collect::<Vec<_>>();
+                let (present, added) = (pick(&present), pick(&added));
+                let mut out = Vec::new();
+                write_new_elements(present.join(",").as_bytes(), added.join(",").as_bytes(), &mut out);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), told_apart(&present, &added));
+            }
+        }
     }
 }
