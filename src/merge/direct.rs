@@ -14,11 +14,17 @@
 //! # Invariants
 //! 1. What is written here is what [`body`](super::body) writes, but for the padding of lengths.
 
+#![expect(
+    clippy::inline_always,
+    reason = "measured: left to its own judgement the compiler makes calls of steps shorter than a call"
+)]
+
 use super::body::level_kind;
 use super::encoding::Kind;
+use super::json::between::{Next, name_after, next_member, opened, space, until, value_after};
 use super::json::equal::equal;
-use super::json::glance::{Glance, LEVELS_MAX, Level, Seen};
-use super::json::scan::{Elements, byte, is_space, part};
+use super::json::glance::{Glance, LEVELS_MAX, Level, Seen, short_print};
+use super::json::scan::{Elements, byte, part, trim};
 use super::list::write_new_elements;
 use super::net::{Absent, HEADER_BYTES, header};
 use super::scope::Scope;
@@ -55,27 +61,34 @@ enum Key {
     DetectNoop,
 }
 
+/// The keys of up to seven bytes, by their prints.
+const SHORT_KEYS: [(u64, Key); 8] = [
+    (short_print(*b"doc\0\0\0\0\0"), Key::Section(Kind::Set)),
+    (short_print(*b"inc\0\0\0\0\0"), Key::Section(Kind::Inc)),
+    (short_print(*b"union\0\0\0"), Key::Section(Kind::Union)),
+    (short_print(*b"max\0\0\0\0\0"), Key::Section(Kind::Max)),
+    (short_print(*b"min\0\0\0\0\0"), Key::Section(Kind::Min)),
+    (short_print(*b"append\0\0"), Key::Section(Kind::Append)),
+    (short_print(*b"remove\0\0"), Key::Section(Kind::Remove)),
+    (short_print(*b"upsert\0\0"), Key::Upsert),
+];
+
 impl Key {
-    #[inline]
-    fn of(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"doc" => Self::Section(Kind::Set),
-            b"inc" => Self::Section(Kind::Inc),
-            b"append" => Self::Section(Kind::Append),
-            b"union" => Self::Section(Kind::Union),
-            b"subtract" => Self::Section(Kind::Subtract),
-            b"min" => Self::Section(Kind::Min),
-            b"max" => Self::Section(Kind::Max),
-            b"remove" => Self::Section(Kind::Remove),
-            b"upsert" => Self::Upsert,
-            b"doc_as_upsert" => Self::DocAsUpsert,
-            b"detect_noop" => Self::DetectNoop,
-            _ => return None,
-        })
+    #[inline(always)]
+    fn of(name: &[u8], print: u64) -> Option<Self> {
+        if name.len() < 8 {
+            return SHORT_KEYS.iter().find(|(short, _)| *short == print).map(|(_, key)| *key);
+        }
+        match name {
+            b"doc_as_upsert" => Some(Self::DocAsUpsert),
+            b"detect_noop" => Some(Self::DetectNoop),
+            b"subtract" => Some(Self::Section(Kind::Subtract)),
+            _ => None,
+        }
     }
 
     /// Its bit in a set of keys.
-    #[inline]
+    #[inline(always)]
     fn bit(self) -> u32 {
         match self {
             Self::Section(kind) => 1 << kind as u8,
@@ -90,53 +103,47 @@ impl Key {
 const SECTIONS: u32 = 0xFFFF;
 
 #[derive(Debug)]
-struct Direct<'t, 'o> {
-    glance: Glance<'t>,
+struct Direct<'a, 'o> {
+    glance: Glance<'a>,
     increment_digits: Option<usize>,
     out: &'o mut [u8],
     /// Where the next field goes.
     at: usize,
 }
 
-impl Direct<'_, '_> {
+impl<'a> Direct<'a, '_> {
     /// Writes the operation; where it ends.
     fn run(mut self) -> Option<usize> {
         let (mut keys, mut names) = (0_u32, Level::default());
         let (mut upsert, mut doc_as_upsert, mut detect_noop) = (None, false, true);
-        let mut at = self.glance.space(0);
-        if self.glance.byte(at) != b'{' {
-            return None;
-        }
-        at = self.glance.space(at + 1);
-        loop {
-            if self.glance.byte(at) != b'"' {
-                return None;
-            }
-            let end = self.glance.name(at + 1)?.end;
-            let key = Key::of(part(self.glance.words.text, at + 1, end))?;
-            at = self.glance.after(end + 1, b':')?;
+        let text = space(self.glance.text());
+        let mut rest = name_after(opened(text)?)?;
+        let end = loop {
+            // Told apart by their bits: the keys of a body are no names of a level.
+            let name = self.glance.name(rest, &mut names.below())?;
+            let key = Key::of(quoted(rest, name.after), name.print)?;
+            let value = value_after(name.after)?;
             if keys & key.bit() != 0 {
                 return None;
             }
             keys |= key.bit();
-            match key {
-                Key::Section(kind) => at = self.section(kind, at, &mut names)?,
+            let after = match key {
+                Key::Section(kind) => self.section(kind, opened(value)?, &mut names)?,
                 Key::Upsert => {
-                    let start = at;
-                    at = self.document(at, names)?;
-                    upsert = Some(part(self.glance.words.text, start, at));
+                    opened(value)?;
+                    let after = self.glance.value(value, names, LEVELS_MAX)?;
+                    upsert = Some(until(value, after));
+                    after
                 }
-                Key::DocAsUpsert => (doc_as_upsert, at) = self.boolean(at)?,
-                Key::DetectNoop => (detect_noop, at) = self.boolean(at)?,
+                Key::DocAsUpsert => self.boolean(value, &mut doc_as_upsert)?,
+                Key::DetectNoop => self.boolean(value, &mut detect_noop)?,
+            };
+            match next_member(after)? {
+                Next::Item(next) => rest = next,
+                Next::Closed(after) => break after,
             }
-            at = self.glance.space(at);
-            match self.glance.byte(at) {
-                b',' => at = self.glance.space(at + 1),
-                b'}' => break,
-                _ => return None,
-            }
-        }
-        self.glance.finish(at + 1)?;
+        };
+        self.glance.finish(end)?;
         if keys & SECTIONS == 0 {
             return None;
         }
@@ -153,72 +160,65 @@ impl Direct<'_, '_> {
         Some(self.at)
     }
 
-    /// Writes the fields of a section, whose value starts at `at`; the place after it.
-    fn section(&mut self, kind: Kind, at: usize, names: &mut Level) -> Option<usize> {
-        if self.glance.byte(at) != b'{' {
-            return None;
+    /// Writes the fields of a section, of which this follows the opening brace; what follows it.
+    fn section(&mut self, kind: Kind, rest: &'a [u8], names: &mut Level) -> Option<&'a [u8]> {
+        match name_after(rest) {
+            Some(first) => self.fields(kind, first, names, LEVELS_MAX),
+            None => space(rest).strip_prefix(b"}"),
         }
-        let first = self.glance.space(at + 1);
-        if self.glance.byte(first) == b'}' {
-            return Some(first + 1);
-        }
-        self.fields(kind, first, names, LEVELS_MAX)
     }
 
-    /// Writes the fields of a level that has some, the first of which starts at `at`; the place after it.
-    fn fields(&mut self, kind: Kind, mut at: usize, names: &mut Level, levels_left: usize) -> Option<usize> {
+    /// Writes the fields of a level, of which this follows the opening quote of the first; what follows it.
+    fn fields(
+        &mut self,
+        kind: Kind,
+        mut rest: &'a [u8],
+        names: &mut Level,
+        levels_left: usize,
+    ) -> Option<&'a [u8]> {
         let levels_left = levels_left.checked_sub(1)?;
         loop {
-            let start = at + 1;
-            let (Seen { end, .. }, value) = self.glance.member(at, names)?;
-            self.put_name(start, end - start)?;
-            at = if self.glance.byte(value) == b'{' {
-                self.level(kind, value, *names, levels_left)?
+            let name = self.glance.name(rest, names)?;
+            self.put_name(rest, name)?;
+            let value = value_after(name.after)?;
+            let after = if let Some(level) = opened(value) {
+                self.level(kind, level, *names, levels_left)?
             } else {
-                let end = self.glance.value(value, *names, levels_left)?;
-                self.leaf(kind, value, end)?;
-                end
+                let after = self.glance.value(value, *names, levels_left)?;
+                match kind {
+                    Kind::Set => self.put_payload(kind, value, value.len() - after.len())?,
+                    _ => self.operand(kind, value, after)?,
+                }
+                after
             };
-            at = self.glance.space(at);
-            match self.glance.byte(at) {
-                b',' => at = self.glance.space(at + 1),
-                b'}' => return Some(at + 1),
-                _ => return None,
+            match next_member(after)? {
+                Next::Item(next) => rest = next,
+                Next::Closed(after) => return Some(after),
             }
         }
     }
 
-    /// Writes the field of an object, which stands at `at`; the place after it.
-    fn level(&mut self, kind: Kind, at: usize, above: Level, levels_left: usize) -> Option<usize> {
+    /// Writes the field of an object, of which this follows the opening brace; what follows it.
+    fn level(&mut self, kind: Kind, rest: &'a [u8], above: Level, levels_left: usize) -> Option<&'a [u8]> {
         let start = self.at;
         self.at += LEVEL_BYTES;
-        let first = self.glance.space(at + 1);
-        let end = if self.glance.byte(first) != b'}' {
-            self.fields(kind, first, &mut above.below(), levels_left)?
-        } else if kind == Kind::Set {
-            first + 1
-        } else {
-            return None;
+        let after = match name_after(rest) {
+            Some(first) => self.fields(kind, first, &mut above.below(), levels_left)?,
+            None if kind == Kind::Set => space(rest).strip_prefix(b"}")?,
+            None => return None,
         };
         self.close(start, level_kind(kind))?;
-        Some(end)
+        Some(after)
     }
 
-    /// Writes the field of an operand.
-    #[inline]
-    fn leaf(&mut self, kind: Kind, at: usize, end: usize) -> Option<()> {
-        match kind {
-            Kind::Set => self.put_payload(kind, at, end),
-            _ => self.operand(kind, at, end),
-        }
-    }
-
-    fn operand(&mut self, kind: Kind, mut at: usize, mut end: usize) -> Option<()> {
-        let text = self.glance.words.text;
-        let first = self.glance.byte(at);
+    /// Writes the field of an operand, which is followed by `after`.
+    #[inline(never)]
+    fn operand(&mut self, kind: Kind, value: &'a [u8], after: &'a [u8]) -> Option<()> {
+        let operand = until(value, after);
+        let first = *operand.first()?;
         let is_number = matches!(first, b'-' | b'0'..=b'9');
         let is_fit = match kind {
-            Kind::Inc => is_number && self.is_increment(part(text, at, end)),
+            Kind::Inc => is_number && self.is_increment(operand),
             Kind::Min | Kind::Max => is_number || first == b'"',
             Kind::Remove => first == b't',
             _ => true,
@@ -227,16 +227,18 @@ impl Direct<'_, '_> {
             return None;
         }
         match kind {
-            Kind::Remove => end = at,
+            Kind::Remove => self.put_payload(kind, value, 0),
             Kind::Append | Kind::Union | Kind::Subtract if first == b'[' => {
-                (at, end) = self.inside(at, end);
-                if kind != Kind::Append && !are_distinct(part(text, at, end)) {
-                    return self.put_distinct(kind, part(text, at, end));
+                let elements = trim(part(operand, 1, operand.len() - 1));
+                if kind == Kind::Append || are_distinct(elements) {
+                    return self.put_bytes(kind, elements);
                 }
+                let mut distinct = Vec::new();
+                write_new_elements(b"", elements, &mut distinct);
+                self.put_bytes(kind, &distinct)
             }
-            _ => {}
+            _ => self.put_payload(kind, value, operand.len()),
         }
-        self.put_payload(kind, at, end)
     }
 
     /// True where a number's digits and exponent are few enough beyond doubt.
@@ -245,87 +247,61 @@ impl Direct<'_, '_> {
             .is_none_or(|most| number.len() <= most && !number.iter().any(|byte| byte | 0x20 == b'e'))
     }
 
-    /// Where the elements of a list start and end.
-    fn inside(&self, at: usize, end: usize) -> (usize, usize) {
-        let (from, mut to) = (self.glance.space(at + 1), end - 1);
-        while to > from && is_space(self.glance.byte(to - 1)) {
-            to -= 1;
-        }
-        (from, to)
+    fn boolean(&self, value: &'a [u8], is_true: &mut bool) -> Option<&'a [u8]> {
+        let after = self.glance.literal(value)?;
+        *is_true = value.first() == Some(&b't');
+        (value.first() != Some(&b'n')).then_some(after)
     }
 
-    /// The place after the object at a place.
-    fn document(&mut self, at: usize, names: Level) -> Option<usize> {
-        if self.glance.byte(at) != b'{' {
-            return None;
-        }
-        self.glance.value(at, names, LEVELS_MAX)
-    }
-
-    fn boolean(&self, at: usize) -> Option<(bool, usize)> {
-        let end = self.glance.literal(at)?;
-        match self.glance.byte(at) {
-            b't' => Some((true, end)),
-            b'f' => Some((false, end)),
-            _ => None,
-        }
-    }
-
-    /// Writes a word where the next bytes go; only some of its bytes may be meant to stay.
-    #[inline]
+    /// Writes a word, of which only some bytes may be meant to stay.
+    #[inline(always)]
     fn put_word(&mut self, at: usize, word: u64) -> Option<()> {
         *self.out.get_mut(at..)?.first_chunk_mut()? = word.to_le_bytes();
         Some(())
     }
 
-    /// Copies text by words from `done` bytes on: what was copied before with other things.
-    #[inline]
-    fn put_text(&mut self, at: usize, from: usize, mut done: usize, length: usize) -> Option<()> {
+    /// Copies text by words from `done` bytes on: what was copied before, together with other things.
+    #[inline(always)]
+    fn put_text(&mut self, at: usize, from: &'a [u8], mut done: usize, length: usize) -> Option<()> {
         while done < length {
-            self.put_word(at + done, self.glance.words.at(from + done))?;
+            self.put_word(at + done, self.glance.word(from.get(done..)?))?;
             done += 8;
         }
         Some(())
     }
 
     /// Writes the name of a field: one without escapes.
-    #[inline]
-    fn put_name(&mut self, from: usize, length: usize) -> Option<()> {
+    #[inline(always)]
+    fn put_name(&mut self, from: &'a [u8], name: Seen<'a>) -> Option<()> {
+        let length = quoted(from, name.after).len();
         if length << 1 >= SHORT {
             return None;
         }
-        self.put_word(self.at, self.glance.words.at(from) << 8 | (length as u64) << 1)?;
+        self.put_word(self.at, (name.word << 8) | ((length as u64) << 1))?;
         self.put_text(self.at + 1, from, 7, length)?;
         self.at += 1 + length;
         Some(())
     }
 
-    /// Writes a run of one primitive.
-    #[inline]
-    fn put_payload(&mut self, kind: Kind, from: usize, end: usize) -> Option<()> {
-        let length = end - from;
+    /// Writes a run of one primitive, whose payload is the start of what is left.
+    #[inline(always)]
+    fn put_payload(&mut self, kind: Kind, from: &'a [u8], length: usize) -> Option<()> {
         if length + 2 >= SHORT {
-            return self.put_long_payload(kind, part(self.glance.words.text, from, end));
+            return self.put_bytes(kind, part(from, 0, length));
         }
-        self.put_word(self.at, self.glance.words.at(from) << 24 | level_word(length, kind))?;
+        self.put_word(self.at, (self.glance.word(from) << 24) | level_word(length, kind))?;
         self.put_text(self.at + LEVEL_BYTES, from, 5, length)?;
         self.at += LEVEL_BYTES + length;
         Some(())
     }
 
+    /// Writes a run of one primitive.
     #[inline(never)]
-    fn put_long_payload(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
+    fn put_bytes(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
         let at = self.put_level(self.at, kind, payload.len())?;
         self.at = at + payload.len();
         self.out.get_mut(at..self.at)?.copy_from_slice(payload);
         Some(())
-    }
-
-    #[inline(never)]
-    fn put_distinct(&mut self, kind: Kind, list: &[u8]) -> Option<()> {
-        let mut distinct = Vec::new();
-        write_new_elements(b"", list, &mut distinct);
-        self.put_long_payload(kind, &distinct)
     }
 
     /// Writes the length of a run, its only primitive's kind, and that one's length; the place after them.
@@ -346,7 +322,7 @@ impl Direct<'_, '_> {
     }
 
     /// Fills in what stands before the fields of a level, for which there is room at `start`.
-    #[inline]
+    #[inline(always)]
     fn close(&mut self, start: usize, kind: Kind) -> Option<()> {
         let length = self.at - start - LEVEL_BYTES;
         if length + 2 >= SHORT {
@@ -382,8 +358,14 @@ impl Direct<'_, '_> {
     }
 }
 
+/// A name, given what follows its opening quote and its closing one.
+#[inline(always)]
+fn quoted<'a>(start: &'a [u8], after: &[u8]) -> &'a [u8] {
+    part(start, 0, start.len().wrapping_sub(after.len() + 1))
+}
+
 /// A level's three bytes, in a word.
-#[inline]
+#[inline(always)]
 fn level_word(length: usize, kind: Kind) -> u64 {
     let length = length as u64;
     (length + 2) | (kind as u64) << 8 | length << 16

@@ -14,17 +14,24 @@
 //! 1. What is taken here, [`check`](super::check) takes, with the same start and end.
 //! 2. It recurses no deeper than [`LEVELS_MAX`].
 
+#![expect(
+    clippy::inline_always,
+    reason = "measured: left to its own judgement the compiler makes calls of steps shorter than a call"
+)]
+
+use super::between::{Next, name_after, next_member, opened, space, until, value_after};
 use super::check::{Bounds, check_object};
-use super::scan::{byte, is_space, part};
 use super::string::escape_end;
-use super::word::{Words, byte_of, first, has_high, is_plain, lowest, non_digits, specials};
+use super::word::{Reader, has_high, is_plain, lowest, non_digit, special};
 use crate::Result;
-use crate::operation::DEPTH_MAX;
+use crate::operation::{DEPTH_MAX, NUMBER_BYTES_MAX};
 
 /// Levels that are looked at here.
 pub(in crate::merge) const LEVELS_MAX: usize = 32;
 
 const _: () = assert!(LEVELS_MAX <= DEPTH_MAX);
+// The numbers that are taken without measuring them: a minus, seven digits, a point, seven digits.
+const _: () = assert!(NUMBER_BYTES_MAX >= 16);
 
 /// Names of the objects that are open at one time.
 const NAMES_MAX: usize = 64;
@@ -40,13 +47,10 @@ pub(in crate::merge) fn checked_object(text: &[u8], bounds: Bounds) -> Result<&[
 /// The object that a text is, with white space around it at most; nothing where that takes more than a glance.
 pub(in crate::merge) fn object(text: &[u8], bounds: Bounds) -> Option<&[u8]> {
     let mut glance = Glance::new(text, bounds)?;
-    let start = glance.space(0);
-    if byte(text, start) != b'{' {
-        return None;
-    }
-    let end = glance.object(start + 1, Level::default(), LEVELS_MAX.min(bounds.depth))?;
+    let start = space(text);
+    let end = glance.object(opened(start)?, Level::default(), LEVELS_MAX.min(bounds.depth))?;
     glance.finish(end)?;
-    Some(part(text, start, end))
+    Some(until(start, end))
 }
 
 /// Which of the prints are those of one object's names.
@@ -60,23 +64,27 @@ pub(in crate::merge) struct Level {
 
 impl Level {
     /// An object inside this one.
-    #[inline]
+    #[inline(always)]
     pub(in crate::merge) fn below(&self) -> Self {
         Self { from: self.to, to: self.to, seen: 0 }
     }
 }
 
-/// A name: the place of its closing quote, and its print.
+/// A name.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::merge) struct Seen {
-    pub(in crate::merge) end: usize,
+pub(in crate::merge) struct Seen<'a> {
+    /// What follows its closing quote.
+    pub(in crate::merge) after: &'a [u8],
+    /// Its first bytes, and what follows them.
+    pub(in crate::merge) word: u64,
     pub(in crate::merge) print: u64,
 }
 
-/// A text that is looked at.
+/// A text that is looked at. Places in it are what is left of it from there on.
 #[derive(Debug)]
 pub(in crate::merge) struct Glance<'a> {
-    pub(in crate::merge) words: Words<'a>,
+    text: &'a [u8],
+    reader: Reader,
     /// The words of all strings, one upon the other.
     bytes: u64,
     number_bytes: usize,
@@ -86,145 +94,124 @@ pub(in crate::merge) struct Glance<'a> {
 
 impl<'a> Glance<'a> {
     /// A look at a text; nothing where it is too long.
-    #[inline]
+    #[inline(always)]
     pub(in crate::merge) fn new(text: &'a [u8], bounds: Bounds) -> Option<Self> {
         if text.len() > bounds.text_bytes() {
             return None;
         }
-        let (words, number_bytes) = (Words::new(text), bounds.number_bytes);
-        Some(Self { words, bytes: 0, number_bytes, prints: [0; NAMES_MAX] })
+        let (reader, number_bytes) = (Reader::new(text), bounds.number_bytes);
+        Some(Self { text, reader, bytes: 0, number_bytes, prints: [0; NAMES_MAX] })
     }
 
     /// After the last token: nothing follows, and what was in strings is UTF-8.
-    #[inline]
-    pub(in crate::merge) fn finish(&self, at: usize) -> Option<()> {
-        if self.space(at) != self.words.text.len() {
+    #[inline(always)]
+    pub(in crate::merge) fn finish(&self, rest: &'a [u8]) -> Option<()> {
+        if !rest.is_empty() && !space(rest).is_empty() {
             return None;
         }
         if has_high(self.bytes) {
-            return std::str::from_utf8(self.words.text).ok().map(drop);
+            return std::str::from_utf8(self.text).ok().map(drop);
         }
         Some(())
     }
 
-    #[inline]
-    pub(in crate::merge) fn byte(&self, at: usize) -> u8 {
-        byte(self.words.text, at)
+    /// The whole text.
+    pub(in crate::merge) fn text(&self) -> &'a [u8] {
+        self.text
     }
 
-    /// The first place at or after `at` that is not white space.
-    #[inline]
-    pub(in crate::merge) fn space(&self, at: usize) -> usize {
-        if self.byte(at) > b' ' { at } else { self.long_space(at) }
+    /// The first eight bytes of what is left.
+    #[inline(always)]
+    pub(in crate::merge) fn word(&self, rest: &[u8]) -> u64 {
+        self.reader.word(rest)
     }
 
-    #[inline(never)]
-    fn long_space(&self, mut at: usize) -> usize {
-        while is_space(self.byte(at)) {
-            at += 1;
-        }
-        at
-    }
-
-    /// The place of what follows a comma or a colon.
-    #[inline]
-    pub(in crate::merge) fn after(&self, at: usize, mark: u8) -> Option<usize> {
-        let at = self.space(at);
-        if self.byte(at) == mark { Some(self.space(at + 1)) } else { None }
-    }
-
-    /// The place after the object whose opening brace stands before `at`.
-    fn object(&mut self, at: usize, mut level: Level, levels_left: usize) -> Option<usize> {
+    /// The object of which this follows the opening brace; what follows it.
+    fn object(&mut self, rest: &'a [u8], mut level: Level, levels_left: usize) -> Option<&'a [u8]> {
         let levels_left = levels_left.checked_sub(1)?;
-        let mut at = self.space(at);
-        if self.byte(at) == b'}' {
-            return Some(at + 1);
+        let Some(mut rest) = name_after(rest) else { return space(rest).strip_prefix(b"}") };
+        loop {
+            let name = self.name(rest, &mut level)?;
+            let value = value_after(name.after)?;
+            let after = self.value(value, level, levels_left)?;
+            match next_member(after)? {
+                Next::Item(next) => rest = next,
+                Next::Closed(after) => return Some(after),
+            }
+        }
+    }
+
+    /// The list of which this follows the opening bracket; what follows it.
+    fn list(&mut self, rest: &'a [u8], level: Level, levels_left: usize) -> Option<&'a [u8]> {
+        let levels_left = levels_left.checked_sub(1)?;
+        let mut rest = space(rest);
+        if let [b']', after @ ..] = rest {
+            return Some(after);
         }
         loop {
-            at = self.member(at, &mut level)?.1;
-            at = self.value(at, level, levels_left)?;
-            at = self.space(at);
-            match self.byte(at) {
-                b',' => at = self.space(at + 1),
-                b'}' => return Some(at + 1),
+            let after = self.value(rest, level, levels_left)?;
+            match space(after) {
+                [b',', next @ ..] => rest = space(next),
+                [b']', after @ ..] => return Some(after),
                 _ => return None,
             }
         }
     }
 
-    /// The place after the list whose opening bracket stands before `at`.
-    fn list(&mut self, at: usize, level: Level, levels_left: usize) -> Option<usize> {
-        let levels_left = levels_left.checked_sub(1)?;
-        let mut at = self.space(at);
-        if self.byte(at) == b']' {
-            return Some(at + 1);
-        }
-        loop {
-            at = self.value(at, level, levels_left)?;
-            at = self.space(at);
-            match self.byte(at) {
-                b',' => at = self.space(at + 1),
-                b']' => return Some(at + 1),
-                _ => return None,
-            }
-        }
-    }
-
-    /// The place after the value at a place, of which `levels_left` levels are looked at.
-    #[inline]
-    pub(in crate::merge) fn value(&mut self, at: usize, level: Level, levels_left: usize) -> Option<usize> {
-        match self.byte(at) {
-            b'"' => self.string(at + 1),
-            b'-' | b'0'..=b'9' => self.number(at),
-            b'{' => self.object(at + 1, level.below(), levels_left),
-            b'[' => self.list(at + 1, level.below(), levels_left),
-            _ => self.literal(at),
+    /// A value, of which `levels_left` levels are looked at; what follows it.
+    #[inline(always)]
+    pub(in crate::merge) fn value(
+        &mut self,
+        rest: &'a [u8],
+        level: Level,
+        levels_left: usize,
+    ) -> Option<&'a [u8]> {
+        match rest {
+            [b'"', rest @ ..] => self.string(rest),
+            [b'0'..=b'9', ..] => self.number(rest),
+            [b'-', rest @ ..] => self.number(rest),
+            [b'{', rest @ ..] => self.object(rest, level.below(), levels_left),
+            [b'[', rest @ ..] => self.list(rest, level.below(), levels_left),
+            _ => self.literal(rest),
         }
     }
 
-    /// A member's name, which is new to its object, and the place of its value.
-    #[inline]
-    pub(in crate::merge) fn member(&mut self, at: usize, level: &mut Level) -> Option<(Seen, usize)> {
-        if self.byte(at) != b'"' {
-            return None;
-        }
-        let name = self.name(at + 1)?;
-        self.note(name.print, level)?;
-        Some((name, self.after(name.end + 1, b':')?))
-    }
-
-    /// The name whose opening quote stands before `at`.
-    #[inline]
-    pub(in crate::merge) fn name(&mut self, at: usize) -> Option<Seen> {
-        let word = self.words.at(at);
+    /// The name of which this follows the opening quote: one that is new to its object.
+    #[inline(always)]
+    pub(in crate::merge) fn name(&mut self, rest: &'a [u8], level: &mut Level) -> Option<Seen<'a>> {
+        let word = self.word(rest);
         self.bytes |= word;
-        let length = first(specials(word));
-        if length == 8 {
-            return self.long_name(at, mixed(word));
-        }
-        let is_end = byte_of(word, length) == b'"';
-        is_end.then(|| Seen { end: at + length, print: mixed(lowest(word, length)) })
+        let (after, print) = match special(word) {
+            Some(hit) if hit.byte(word) == b'"' => (rest.get(hit.place() + 1..)?, mixed(hit.before(word))),
+            Some(_) => return None,
+            None => self.long_name(rest, word)?,
+        };
+        self.note(print, level)?;
+        Some(Seen { after, word, print })
     }
 
     #[inline(never)]
-    fn long_name(&mut self, mut at: usize, mut print: u64) -> Option<Seen> {
+    fn long_name(&mut self, mut rest: &'a [u8], first: u64) -> Option<(&'a [u8], u64)> {
+        let mut print = mixed(first);
         loop {
-            at += 8;
-            let word = self.words.at(at);
+            rest = rest.get(8..)?;
+            let word = self.word(rest);
             self.bytes |= word;
-            let length = first(specials(word));
-            print = mixed(print.rotate_left(32) ^ lowest_or_all(word, length));
-            if length < 8 {
-                return (byte_of(word, length) == b'"').then_some(Seen { end: at + length, print });
-            }
+            print = print.rotate_left(32);
+            let Some(hit) = special(word) else {
+                print = mixed(print ^ word);
+                continue;
+            };
+            let after = rest.get(hit.place()..)?.strip_prefix(b"\"")?;
+            return Some((after, mixed(print ^ hit.before(word))));
         }
     }
 
     /// Adds a name to its object, where it may not stand yet.
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, print: u64, level: &mut Level) -> Option<()> {
         let bit = 1 << (print >> 58);
-        if level.seen & bit != 0 && self.prints.get(level.from..level.to)?.contains(&print) {
+        if level.seen & bit != 0 && self.stands(print, *level) {
             return None;
         }
         *self.prints.get_mut(level.to)? = print;
@@ -233,113 +220,129 @@ impl<'a> Glance<'a> {
         Some(())
     }
 
-    /// The place after the string whose opening quote stands before `at`.
-    #[inline]
-    pub(in crate::merge) fn string(&mut self, at: usize) -> Option<usize> {
-        let word = self.words.at(at);
+    #[inline(never)]
+    fn stands(&self, print: u64, level: Level) -> bool {
+        self.prints.get(level.from..level.to).is_none_or(|prints| prints.contains(&print))
+    }
+
+    /// The string of which this follows the opening quote; what follows it.
+    #[inline(always)]
+    fn string(&mut self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let word = self.word(rest);
         self.bytes |= word;
-        let length = first(specials(word));
-        if length < 8 && byte_of(word, length) == b'"' {
-            return Some(at + length + 1);
+        match special(word) {
+            Some(hit) if hit.byte(word) == b'"' => rest.get(hit.place() + 1..),
+            Some(_) => self.long_string(rest),
+            None => self.long_string(rest.get(8..)?),
         }
-        self.long_string(at + length)
     }
 
     #[inline(never)]
-    fn long_string(&mut self, mut at: usize) -> Option<usize> {
+    fn long_string(&mut self, mut rest: &'a [u8]) -> Option<&'a [u8]> {
         loop {
-            at = self.plain(at);
-            match self.byte(at) {
-                b'"' => return Some(at + 1),
-                b'\\' => at = escape_end(self.words.text, at)?,
-                _ => return None,
+            // As long as a block: where that was not plain, for this it is only where something is not ASCII.
+            for _ in 0..4 {
+                let word = self.word(rest);
+                self.bytes |= word;
+                rest = match special(word) {
+                    None => rest.get(8..)?,
+                    Some(hit) => match rest.get(hit.place()..)? {
+                        [b'"', after @ ..] => return Some(after),
+                        [b'\\', ..] => {
+                            let escape = rest.get(hit.place()..)?;
+                            escape.get(escape_end(escape, 0)?..)?
+                        }
+                        _ => return None,
+                    },
+                };
             }
-        }
-    }
-
-    /// The first quote, backslash or control character at or after a place; the end where there is none.
-    #[inline]
-    fn plain(&mut self, mut at: usize) -> usize {
-        loop {
-            let word = self.words.at(at);
-            self.bytes |= word;
-            let length = first(specials(word));
-            at += length;
-            if length < 8 {
-                return at;
-            }
-            while let Some(block) = self.words.text.get(at..).and_then(<[u8]>::first_chunk::<32>)
+            while let Some((block, after)) = rest.split_first_chunk()
                 && is_plain(block)
             {
-                at += 32;
+                rest = after;
             }
         }
     }
 
-    /// The place after the number that starts at `at`.
-    #[inline]
-    pub(in crate::merge) fn number(&self, at: usize) -> Option<usize> {
-        let start = at + usize::from(self.byte(at) == b'-');
-        let word = self.words.at(start);
-        let length = first(non_digits(word));
-        let next = byte_of(word, length);
-        if length == 8 || next == b'.' || next | 0x20 == b'e' {
-            return self.long_number(at, start);
+    /// The number of which this follows the minus, if it has one; what follows it.
+    #[inline(always)]
+    fn number(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let word = self.word(rest);
+        let Some(whole) = non_digit(word) else { return self.long_number(rest) };
+        let mark = whole.byte(word);
+        if mark == b'.' || mark | 0x20 == b'e' {
+            return self.fraction(rest, whole.place());
         }
-        let is_number = length > 0 && (length == 1 || byte_of(word, 0) != b'0');
-        is_number.then_some(start + length)
+        let is_number = whole.place() == 1 || (whole.place() > 1 && word.to_le_bytes()[0] != b'0');
+        if is_number { rest.get(whole.place()..) } else { None }
+    }
+
+    /// The same for a number with so many digits before a point or an exponent.
+    #[inline(never)]
+    fn fraction(&self, rest: &'a [u8], whole: usize) -> Option<&'a [u8]> {
+        if let [_, b'.', fraction @ ..] = rest.get(whole.checked_sub(1)?..)?
+            && (whole == 1 || rest.first() != Some(&b'0'))
+        {
+            let word = self.word(fraction);
+            if let Some(digits) = non_digit(word)
+                && digits.byte(word) | 0x20 != b'e'
+            {
+                return if digits.place() > 0 { fraction.get(digits.place()..) } else { None };
+            }
+        }
+        self.long_number(rest)
     }
 
     #[inline(never)]
-    fn long_number(&self, at: usize, start: usize) -> Option<usize> {
-        let mut end = self.digits(start)?;
-        if self.byte(start) == b'0' && end > start + 1 {
+    fn long_number(&self, start: &'a [u8]) -> Option<&'a [u8]> {
+        let mut rest = self.digits(start)?;
+        if let [b'0', b'0'..=b'9', ..] = start {
             return None;
         }
-        if self.byte(end) == b'.' {
-            end = self.digits(end + 1)?;
+        if let [b'.', fraction @ ..] = rest {
+            rest = self.digits(fraction)?;
         }
-        if self.byte(end) | 0x20 == b'e' {
-            end += 1 + usize::from(matches!(self.byte(end + 1), b'+' | b'-'));
-            end = self.digits(end)?;
+        if let [b'e' | b'E', exponent @ ..] = rest {
+            rest = self.digits(if let [b'+' | b'-', digits @ ..] = exponent { digits } else { exponent })?;
         }
-        (end - at <= self.number_bytes).then_some(end)
+        // With a minus before it, which may or may not be there.
+        (start.len() - rest.len() < self.number_bytes).then_some(rest)
     }
 
-    fn digits(&self, start: usize) -> Option<usize> {
-        let mut at = start;
-        loop {
-            let length = first(non_digits(self.words.at(at)));
-            at += length;
-            if length < 8 {
-                return (at > start).then_some(at);
-            }
+    /// What follows some digits.
+    #[inline(always)]
+    fn digits(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let word = self.word(rest);
+        match non_digit(word) {
+            Some(hit) if hit.place() > 0 => rest.get(hit.place()..),
+            Some(_) => None,
+            None => rest.get(rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len())..),
         }
     }
 
-    /// The place after the `true`, `false` or `null` at a place.
-    #[inline]
-    pub(in crate::merge) fn literal(&self, at: usize) -> Option<usize> {
-        let word = self.words.at(at);
+    /// A `true`, `false` or `null`; what follows it.
+    #[inline(always)]
+    pub(in crate::merge) fn literal(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let word = self.word(rest);
         let four = lowest(word, 4);
         if four == TRUE || four == NULL {
-            return Some(at + 4);
+            return rest.get(4..);
         }
-        (lowest(word, 5) == FALSE).then_some(at + 5)
+        if lowest(word, 5) == FALSE { rest.get(5..) } else { None }
     }
+}
+
+/// The print of a name of up to seven bytes, with zeros after it: no other such name has it.
+pub(in crate::merge) const fn short_print(name: [u8; 8]) -> u64 {
+    mixed(u64::from_le_bytes(name))
 }
 
 const TRUE: u64 = u64::from_le_bytes(*b"true\0\0\0\0");
 const NULL: u64 = u64::from_le_bytes(*b"null\0\0\0\0");
 const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
 
-/// The low bytes of a word up to a hit, if there was one.
-fn lowest_or_all(word: u64, length: usize) -> u64 {
-    if length < 8 { lowest(word, length) } else { word }
-}
-
 /// A word's bits, mixed one to one: the upper ones depend on all.
-#[inline]
-fn mixed(word: u64) -> u64 {
+#[inline(always)]
+const fn mixed(word: u64) -> u64 {
     word.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

@@ -13,6 +13,7 @@
 //! 1. Nothing here panics on text that was not checked, or loops for ever: reads beyond the end give 0.
 //! 2. Only [`equal`] recurses, to `VALUE_DEPTH_MAX`, and [`glance`], to a few levels.
 
+pub(super) mod between;
 pub(super) mod check;
 pub(super) mod equal;
 pub(super) mod glance;
