@@ -14,8 +14,9 @@
 //! 1. A value that stays equal keeps its bytes, and then nothing is written for it.
 //! 2. The stack holds one frame of [`Splice::edit`] and one of [`Splice::edit_object`] per level of the patch.
 
-use super::decimal;
-use super::encoding::{FieldIndex, Fields, Kind, Positions, Primitive, Run};
+use super::decimal::{self, short_integer};
+use super::encoding::{Fields, Kind, Primitive, Run};
+use super::index::{FieldIndex, Positions};
 use super::json::equal::equal;
 use super::json::number::Number;
 use super::json::scan::{byte, container_end, member, part, space, value_end};
@@ -40,7 +41,7 @@ pub(super) fn apply_run(run: Run<'_>, value: Option<&[u8]>, out: &mut Vec<u8>, m
     match value {
         Some(value) => {
             let mut splice = Splice::new(value, out);
-            let (effect, _) = splice.edit(run, space(value, 0));
+            let (effect, _) = splice.edit(run, space(value, 0), false);
             *misfits += splice.misfits;
             if effect == Effect::Gone {
                 return Effect::Gone;
@@ -58,7 +59,7 @@ pub(super) fn apply_run(run: Run<'_>, value: Option<&[u8]>, out: &mut Vec<u8>, m
 /// Applies the fields of a creating level to an object and writes what it gives; true where that differs.
 pub(super) fn apply_fields(fields: &[u8], object: &[u8], out: &mut Vec<u8>, misfits: &mut u64) -> bool {
     let mut splice = Splice::new(object, out);
-    splice.edit_object(fields, space(object, 0));
+    splice.edit_object(fields, space(object, 0), false);
     *misfits += splice.misfits;
     let changed = splice.finish();
     if !changed {
@@ -138,23 +139,24 @@ fn steps(run: Run<'_>, value: Option<&[u8]>, misfits: &mut u64) -> Option<Vec<u8
 }
 
 impl Splice<'_, '_> {
-    /// Applies a run to the value at a place of the base. Returns the place after the value.
-    pub(super) fn edit(&mut self, run: Run<'_>, at: usize) -> (Effect, usize) {
+    /// Applies a run to the value at a place of the base. Returns the place after the value, which of an object need
+    /// not be right where nobody `goes_on` from there: then what is behind the last change in it is not read.
+    pub(super) fn edit(&mut self, run: Run<'_>, at: usize, goes_on: bool) -> (Effect, usize) {
         let Some(primitive) = run.single() else { return self.edit_steps(run, at) };
         match primitive.kind {
             Kind::Keep | Kind::Create if byte(self.base, at) == b'{' => {
-                self.edit_object(primitive.payload, at)
+                self.edit_object(primitive.payload, at, goes_on)
             }
             _ => self.edit_value(primitive, at),
         }
     }
 
-    /// Applies the fields of a level to the object at a place of the base.
-    pub(super) fn edit_object(&mut self, fields: &[u8], at: usize) -> (Effect, usize) {
+    /// Applies the fields of a level to the object at a place of the base; as [`edit`](Self::edit).
+    pub(super) fn edit_object(&mut self, fields: &[u8], at: usize, goes_on: bool) -> (Effect, usize) {
         let edits_before = self.edits;
         let mut walk = Walk::new(fields, at);
         while let Some(found) = walk.next(self.base) {
-            let (effect, end) = self.edit(found.run, found.value);
+            let (effect, end) = self.edit(found.run, found.value, goes_on || !walk.found_all());
             if effect == Effect::Gone {
                 self.cut_item(&walk.items, found.start, end);
                 walk.items.end = end;
@@ -162,7 +164,11 @@ impl Splice<'_, '_> {
                 walk.items.keep(end);
             }
         }
-        let end = self.add_members(&walk);
+        let end = match walk.found_all() {
+            true if goes_on => container_end(self.base, walk.items.end),
+            true => walk.items.end,
+            false => self.add_members(&walk),
+        };
         let effect = if self.edits == edits_before { Effect::Kept } else { Effect::Written };
         (effect, end)
     }
@@ -171,9 +177,6 @@ impl Splice<'_, '_> {
     #[inline(never)]
     fn add_members(&mut self, walk: &Walk<'_>) -> usize {
         let items = walk.items;
-        if walk.found.count == walk.index.count {
-            return container_end(self.base, items.end);
-        }
         let place = items.place_for_more(self.base);
         let mut comma = items.kept;
         for (position, field) in Fields(walk.fields).enumerate() {
@@ -242,8 +245,7 @@ impl Splice<'_, '_> {
     }
 
     pub(super) fn replace(&mut self, from: usize, to: usize, value: &[u8]) -> Effect {
-        self.cut(from, to);
-        self.out.extend_from_slice(value);
+        self.put(from, to, value);
         Effect::Written
     }
 
@@ -254,10 +256,13 @@ impl Splice<'_, '_> {
 
     fn add(&mut self, from: usize, to: usize, operand: &[u8]) -> Effect {
         let base = part(self.base, from, to);
-        if !is_number(base) || !decimal::is_addable(base) {
+        if let (Some(_), Some(operand_value)) = (short_integer(base), short_integer(operand)) {
+            if operand_value == 0 {
+                return Effect::Kept;
+            }
+        } else if !is_number(base) || !decimal::is_addable(base) {
             return self.misfit();
-        }
-        if decimal::leaves_equal(base, operand) {
+        } else if decimal::leaves_equal(base, operand) {
             return Effect::Kept;
         }
         self.cut(from, to);
@@ -295,13 +300,17 @@ impl<'f> Walk<'f> {
         Self { fields, index: FieldIndex::new(fields), found: Positions::default(), items: Items::new(at) }
     }
 
+    fn found_all(&self) -> bool {
+        self.found.count == self.index.count
+    }
+
     /// Steps over the members that the level does not name, to the next that it does. Stops where all were found.
     fn next(&mut self, base: &[u8]) -> Option<Found<'f>> {
-        while self.found.count < self.index.count {
+        while !self.found_all() {
             let member = member(base, self.items.end)?;
-            if let Some((position, field)) = self.index.find(member.name) {
+            if let Some((position, run)) = self.index.find_printed(member.name, member.print(base)) {
                 self.found.insert(position);
-                return Some(Found { start: member.start, value: member.value, run: Run(field.run) });
+                return Some(Found { start: member.start, value: member.value, run });
             }
             self.items.keep(value_end(base, member.value));
         }
@@ -315,7 +324,9 @@ fn is_number(value: &[u8]) -> bool {
 
 /// Orders two numbers by exact value or two strings by their bytes; nothing else compares.
 pub(super) fn compare_scalars(one: &[u8], other: &[u8]) -> Option<Ordering> {
-    if is_number(one) && is_number(other) {
+    if let (Some(one), Some(other)) = (short_integer(one), short_integer(other)) {
+        Some(one.cmp(&other))
+    } else if is_number(one) && is_number(other) {
         Some(Number::new(one).compare(&Number::new(other)))
     } else if byte(one, 0) == b'"' && byte(other, 0) == b'"' {
         Some(string::compare(one, other))

@@ -31,9 +31,8 @@
 
 use super::apply::{Effect, apply_run, compare_scalars, write_object};
 use super::decimal;
-use super::encoding::{
-    FieldIndex, Fields, Kind, Positions, Primitive, Run, close, open, open_primitive, write_name,
-};
+use super::encoding::{Fields, Kind, Primitive, Run, close, open, open_primitive, write_name};
+use super::index::{FieldIndex, Positions};
 use super::json::string::Name;
 use super::list;
 use std::cmp::Ordering;
@@ -208,16 +207,16 @@ impl Fold {
 }
 
 /// Two merges on one node, to be joined.
-pub(super) struct Levels<'a> {
-    pub(super) kind: Kind,
-    pub(super) earlier: &'a [u8],
-    pub(super) later: &'a [u8],
+struct Levels<'a> {
+    kind: Kind,
+    earlier: &'a [u8],
+    later: &'a [u8],
 }
 
 impl<'a> Levels<'a> {
     /// The two merges, where either run is one.
     #[inline(never)]
-    pub(super) fn of(earlier: Run<'a>, later: Run<'a>) -> Option<Self> {
+    fn of(earlier: Run<'a>, later: Run<'a>) -> Option<Self> {
         let (one, two) = (earlier.single()?, later.single()?);
         if !one.kind.is_merge() || !two.kind.is_merge() {
             return None;
@@ -264,16 +263,16 @@ impl<'a> Walk<'a> {
     /// Writes the fields that only one level has, up to the next that both have.
     fn next(&mut self, out: &mut Vec<u8>) -> Option<Both<'a>> {
         for field in self.earlier_rest.by_ref() {
-            let Some((position, later)) = self.later_index.find(field.name) else {
+            let Some((position, later)) = self.later_index.find_printed(field.name, field.print()) else {
                 out.extend_from_slice(field.bytes);
                 continue;
             };
             self.found.insert(position);
-            if moves(Run(field.run), Run(later.run)) {
+            if moves(Run(field.run), later) {
                 self.moved.insert(position);
                 continue;
             }
-            return Some(Both { name: field.name, earlier: Run(field.run), later: Run(later.run) });
+            return Some(Both { name: field.name, earlier: Run(field.run), later });
         }
         if self.found.count == self.later_index.count && self.moved.count == 0 {
             return None;
@@ -285,7 +284,7 @@ impl<'a> Walk<'a> {
                 let earlier = self.earlier;
                 let index = self.earlier_index.get_or_insert_with(|| Box::new(FieldIndex::new(earlier)));
                 let (_, first) = index.find(field.name)?;
-                return Some(Both { name: field.name, earlier: Run(first.run), later: Run(field.run) });
+                return Some(Both { name: field.name, earlier: first, later: Run(field.run) });
             }
         }
         None
@@ -313,10 +312,11 @@ fn moves(earlier: Run<'_>, later: Run<'_>) -> bool {
 }
 
 fn push_increment(one: &[u8], two: &[u8], out: &mut Vec<u8>) -> Pushed {
+    let start = out.len();
     let length = open_primitive(out, Kind::Inc);
     if !decimal::write_sum(one, two, out) {
         debug_assert!(false, "operands are within the bounds of decimals");
-        out.truncate(out.len().saturating_sub(6));
+        out.truncate(start);
         return Pushed::Both;
     }
     close(out, length);

@@ -9,7 +9,7 @@
 //! 0.1 + 0.2 is not 0.3 there, and (a + b) + c is not a + (b + c): folding would show.
 
 use super::json::number::Number;
-use super::json::scan::byte;
+use super::json::scan::{byte, part};
 use num_bigint::{BigInt, Sign};
 use std::io::Write;
 
@@ -25,11 +25,34 @@ const SMALL_DIGITS: usize = 38;
 /// Writes the sum of two numbers; false, and nothing written, where one is too long or its exponent too large.
 pub(super) fn write_sum(one: &[u8], other: &[u8], out: &mut Vec<u8>) -> bool {
     if let (Some(one), Some(other)) = (short_integer(one), short_integer(other)) {
-        write_integer(out, i128::from(one + other));
+        write_short(out, one + other);
         return true;
     }
+    write_long_sum(one, other, out)
+}
+
+#[inline(never)]
+fn write_long_sum(one: &[u8], other: &[u8], out: &mut Vec<u8>) -> bool {
     let (Some(one), Some(other)) = (Decimal::read(one), Decimal::read(other)) else { return false };
     one.plus(other).write(out);
+    true
+}
+
+/// Adds to a number where it stands, where that is a short integer and the sum as long; false, and nothing changed,
+/// where it is not.
+pub(super) fn add_in_place(number: &mut [u8], operand: &[u8]) -> bool {
+    let (Some(one), Some(other)) = (short_integer(number), short_integer(operand)) else { return false };
+    let sum = one + other;
+    let digits = u32::try_from(number.len()).unwrap_or(u32::MAX);
+    let fits = |sum: i64| sum.checked_ilog10().map_or(1, |log| log + 1) == digits;
+    if one < 0 || sum < 0 || byte(number, 0) == b'-' || !fits(sum) {
+        return false;
+    }
+    let mut rest = sum.unsigned_abs();
+    for digit in number.iter_mut().rev() {
+        *digit = b'0' + (rest % 10).to_le_bytes()[0];
+        rest /= 10;
+    }
     true
 }
 
@@ -57,7 +80,8 @@ pub(super) fn leaves_equal(base: &[u8], operand: &[u8]) -> bool {
 }
 
 /// An integer of at most 18 digits.
-fn short_integer(text: &[u8]) -> Option<i64> {
+#[inline]
+pub(super) fn short_integer(text: &[u8]) -> Option<i64> {
     let negative = byte(text, 0) == b'-';
     let digits = text.get(usize::from(negative)..)?;
     if digits.len() > 18 {
@@ -171,11 +195,29 @@ impl Unscaled {
 }
 
 fn write_integer(out: &mut Vec<u8>, value: i128) {
-    let written = match i64::try_from(value) {
-        Ok(value) => write!(out, "{value}"),
-        Err(_) => write!(out, "{value}"),
-    };
+    if let Ok(value) = i64::try_from(value) {
+        return write_short(out, value);
+    }
+    let written = write!(out, "{value}");
     debug_assert!(written.is_ok(), "writing to memory does not fail");
+}
+
+/// Digits of the longest 64-bit integer, and a sign.
+const SHORT_BYTES: usize = 20;
+
+/// Writes a 64-bit integer: counters are written so often that the machinery of formatting shows.
+fn write_short(out: &mut Vec<u8>, value: i64) {
+    let (mut bytes, mut rest, mut start) = ([b'-'; SHORT_BYTES], value.unsigned_abs(), SHORT_BYTES);
+    for byte in bytes.iter_mut().rev() {
+        *byte = b'0' + (rest % 10).to_le_bytes()[0];
+        rest /= 10;
+        start -= 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    start -= usize::from(value < 0);
+    out.extend_from_slice(part(&bytes, start, SHORT_BYTES));
 }
 
 #[cfg(test)]
@@ -206,6 +248,9 @@ mod tests {
             ("1e-3", "1", "1.001"),
             ("999999999999999999", "1", "1000000000000000000"),
             ("9223372036854775807", "1", "9223372036854775808"),
+            ("-9223372036854775807", "-1", "-9223372036854775808"),
+            ("-999999999999999999", "-1", "-1000000000000000000"),
+            ("100", "-101", "-1"),
             ("99999999999999999999999999999999999999", "1", "100000000000000000000000000000000000000"),
             (
                 "170141183460469231731687303715884105727",
@@ -216,6 +261,34 @@ mod tests {
             ("-1e28", "1e-28", "-9999999999999999999999999999.9999999999999999999999999999"),
         ] {
             assert_eq!(sum(one, other).as_deref(), Some(expected), "{one} + {other}");
+        }
+    }
+
+    #[test]
+    fn a_sum_as_long_as_a_short_integer_is_written_over_it() {
+        for (number, operand, expected) in [
+            ("0", "0", Some("0")),
+            ("9", "-9", Some("0")),
+            ("998", "1", Some("999")),
+            ("100", "-0", Some("100")),
+            ("999999999999999998", "1", Some("999999999999999999")),
+            ("999", "1", None),
+            ("10", "-1", None),
+            ("1", "-2", None),
+            ("-0", "10", None),
+            ("-5", "7", None),
+            ("1.0", "1", None),
+            ("1", "1e0", None),
+            ("1234567890123456789", "1", None),
+        ] {
+            let mut bytes = number.as_bytes().to_vec();
+            assert_eq!(
+                add_in_place(&mut bytes, operand.as_bytes()),
+                expected.is_some(),
+                "{number} + {operand}"
+            );
+            assert_eq!(bytes, expected.unwrap_or(number).as_bytes());
+            assert!(expected.is_none_or(|expected| sum(number, operand).as_deref() == Some(expected)));
         }
     }
 

@@ -18,17 +18,50 @@
 /// How many edits there can be.
 const EDITS_MAX: usize = 12;
 
+/// Where the bytes that come are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In the operation that is folded in.
+    #[default]
+    Later,
+    /// Among what was made for the purpose.
+    Made,
+}
+
 /// One edit.
 #[derive(Clone, Copy, Debug, Default)]
 struct Edit {
     /// What goes: from here
-    from: usize,
+    from: u32,
     /// to here.
-    to: usize,
-    /// What comes, in the other buffer: from here
-    start: usize,
-    /// to here.
-    end: usize,
+    to: u32,
+    /// What comes: from here
+    start: u32,
+    /// to here
+    end: u32,
+    /// of this.
+    source: Source,
+}
+
+impl Edit {
+    #[inline]
+    fn new(from: usize, to: usize, source: Source, start: usize, end: usize) -> Self {
+        Self { from: place(from), to: place(to), start: place(start), end: place(end), source }
+    }
+
+    fn added(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    fn removed(&self) -> usize {
+        (self.to - self.from) as usize
+    }
+}
+
+/// A place below 4 GiB; beyond, one that no edit is carried out at.
+#[inline]
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// Edits of one buffer.
@@ -39,19 +72,24 @@ pub(super) struct Edits {
     /// True where one did not fit.
     overflow: bool,
     /// Where the text that is edited by [`cut`](Self::cut) starts in the buffer.
-    pub(super) origin: usize,
+    origin: usize,
 }
 
 impl Edits {
+    /// No edits, of a text that starts at a place of the buffer.
+    pub(super) fn of_text(origin: usize) -> Self {
+        Self { origin, ..Self::default() }
+    }
+
     /// Notes an edit, at any place: its bytes, and what comes there.
     #[inline]
-    pub(super) fn insert(&mut self, from: usize, to: usize, start: usize, end: usize) {
+    pub(super) fn insert(&mut self, from: usize, to: usize, source: Source, start: usize, end: usize) {
         let mut at = self.count;
         let Some(slot) = self.near.get_mut(at) else {
             self.overflow = true;
             return;
         };
-        *slot = Edit { from, to, start, end };
+        *slot = Edit::new(from, to, source, start, end);
         self.count += 1;
         while at > 0
             && let Some([before, after]) = self.near.get_mut(at - 1..=at)
@@ -62,29 +100,40 @@ impl Edits {
         }
     }
 
-    /// Notes an edit behind all others, which are of the same text; what comes there is still to be written, from
+    /// Notes an edit behind all others, which are of the same text; what comes there is still to be made, from
     /// `start` on.
     pub(super) fn cut(&mut self, from: usize, to: usize, start: usize) {
-        let (from, to) = (self.origin + from, self.origin + to);
-        if let Some(last) = self.last() {
-            last.end = start;
-            if last.to == from {
-                last.to = to;
+        let edit = Edit::new(self.origin + from, self.origin + to, Source::Made, start, start);
+        if let Some(last) = self.last().filter(|last| last.source == Source::Made) {
+            last.end = edit.start;
+            if last.to == edit.from {
+                last.to = edit.to;
                 return;
             }
         }
+        self.push(edit);
+    }
+
+    /// As [`cut`](Self::cut), with what comes there in the operation that is folded in.
+    pub(super) fn replace(&mut self, from: usize, to: usize, start: usize, end: usize, made: usize) {
+        self.close(made);
+        self.push(Edit::new(self.origin + from, self.origin + to, Source::Later, start, end));
+    }
+
+    /// Ends what is made for the last edit.
+    pub(super) fn close(&mut self, end: usize) {
+        if let Some(last) = self.last().filter(|last| last.source == Source::Made) {
+            last.end = place(end);
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, edit: Edit) {
         match self.near.get_mut(self.count) {
-            Some(slot) => *slot = Edit { from, to, start, end: start },
+            Some(slot) => *slot = edit,
             None => self.overflow = true,
         }
         self.count += usize::from(!self.overflow);
-    }
-
-    /// Ends what comes for the last edit.
-    pub(super) fn close(&mut self, end: usize) {
-        if let Some(last) = self.last() {
-            last.end = end;
-        }
     }
 
     fn last(&mut self) -> Option<&mut Edit> {
@@ -95,22 +144,22 @@ impl Edits {
         self.near.get(..self.count).unwrap_or_default()
     }
 
-    /// Carries the edits out on the first `len` bytes of `room`, with what comes from `new`. The new length; or
-    /// nothing, and nothing changed, where that does not fit or the edits were too many.
-    pub(super) fn carry_out(&self, room: &mut [u8], len: usize, new: &[u8]) -> Option<usize> {
+    /// Carries the edits out on the first `len` bytes of `room`, with what comes from `later` and `made`. The new
+    /// length; or nothing, and nothing changed, where that does not fit or the edits were too many.
+    pub(super) fn carry_out(&self, room: &mut [u8], len: usize, later: &[u8], made: &[u8]) -> Option<usize> {
         let edits = self.all();
         let (mut shift, mut moves, mut place) = (Shift::default(), false, 0);
         for edit in edits {
             // Only bytes that are no operation have others.
-            if edit.from < place || edit.to < edit.from || edit.to > len {
+            if edit.from < place || edit.to < edit.from || edit.end < edit.start {
                 return None;
             }
             place = edit.to;
             shift.add(edit);
-            moves |= edit.end - edit.start != edit.to - edit.from;
+            moves |= edit.added() != edit.removed();
         }
         let after = shift.of(len);
-        if self.overflow || after > room.len() {
+        if self.overflow || place as usize > len || after > room.len() || later.len().max(made.len()) > MOST {
             return None;
         }
         if moves {
@@ -118,8 +167,9 @@ impl Edits {
         }
         let mut shift = Shift::default();
         for edit in edits {
-            let at = shift.of(edit.from);
-            let new = new.get(edit.start..edit.end)?;
+            let at = shift.of(edit.from as usize);
+            let source = if edit.source == Source::Later { later } else { made };
+            let new = source.get(edit.start as usize..edit.end as usize)?;
             room.get_mut(at..at + new.len())?.copy_from_slice(new);
             shift.add(edit);
         }
@@ -127,24 +177,30 @@ impl Edits {
     }
 
     /// Moves what lies between the edits to where it will stand.
+    #[inline(never)]
     fn make_room(&self, room: &mut [u8], len: usize) {
         let edits = self.all();
-        let ends = |index: usize| edits.get(index + 1).map_or(len, |next| next.from);
+        let ends = |index: usize| edits.get(index + 1).map_or(len, |next| next.from as usize);
         let mut shift = Shift::default();
         for (index, edit) in edits.iter().enumerate() {
             shift.add(edit);
+            let from = edit.to as usize;
             if shift.removed > shift.added {
-                room.copy_within(edit.to..ends(index), shift.of(edit.to));
+                room.copy_within(from..ends(index), shift.of(from));
             }
         }
         for (index, edit) in edits.iter().enumerate().rev() {
+            let from = edit.to as usize;
             if shift.added > shift.removed {
-                room.copy_within(edit.to..ends(index), shift.of(edit.to));
+                room.copy_within(from..ends(index), shift.of(from));
             }
             shift.take_back(edit);
         }
     }
 }
+
+/// Beyond this a buffer's places do not fit an edit.
+const MOST: usize = u32::MAX as usize;
 
 /// By how much things move: what the edits before them add, and take.
 #[derive(Clone, Copy, Debug, Default)]
@@ -155,13 +211,13 @@ struct Shift {
 
 impl Shift {
     fn add(&mut self, edit: &Edit) {
-        self.added += edit.end - edit.start;
-        self.removed += edit.to - edit.from;
+        self.added += edit.added();
+        self.removed += edit.removed();
     }
 
     fn take_back(&mut self, edit: &Edit) {
-        self.added -= edit.end - edit.start;
-        self.removed -= edit.to - edit.from;
+        self.added -= edit.added();
+        self.removed -= edit.removed();
     }
 
     /// Where a place comes to lie.
@@ -207,15 +263,15 @@ mod tests {
                 list.rotate_left(middle);
             }
             for (from, to, start, end) in &list {
-                edits.insert(*from, *to, *start, *end);
+                edits.insert(*from, *to, Source::Made, *start, *end);
             }
             let mut room = text.clone();
             room.resize(expected.len().max(text.len()), 0);
-            prop_assert_eq!(edits.carry_out(&mut room, text.len(), &new), Some(expected.len()));
+            prop_assert_eq!(edits.carry_out(&mut room, text.len(), &[], &new), Some(expected.len()));
             prop_assert_eq!(&room[..expected.len()], &expected[..]);
             if expected.len() > text.len() {
                 let mut room = text.clone();
-                prop_assert_eq!(edits.carry_out(&mut room, text.len(), &new), None);
+                prop_assert_eq!(edits.carry_out(&mut room, text.len(), &[], &new), None);
                 prop_assert_eq!(room, text);
             }
         }
@@ -224,13 +280,13 @@ mod tests {
     #[test]
     fn edits_at_one_place_stand_as_they_came_and_too_many_are_none() {
         let mut edits = Edits::default();
-        edits.insert(1, 1, 0, 1);
-        edits.insert(1, 1, 1, 2);
-        edits.insert(0, 0, 2, 3);
+        edits.insert(1, 1, Source::Made, 0, 1);
+        edits.insert(1, 1, Source::Later, 0, 1);
+        edits.insert(0, 0, Source::Made, 1, 2);
         let mut room = *b"xy\0\0\0";
-        assert_eq!(edits.carry_out(&mut room, 2, b"abc"), Some(5));
+        assert_eq!(edits.carry_out(&mut room, 2, b"b", b"ac"), Some(5));
         assert_eq!(&room, b"cxaby");
-        (0..EDITS_MAX).for_each(|at| edits.insert(at, at, 0, 0));
-        assert_eq!(edits.carry_out(&mut room, 5, b"abc"), None);
+        (0..EDITS_MAX).for_each(|at| edits.insert(at, at, Source::Made, 0, 0));
+        assert_eq!(edits.carry_out(&mut room, 5, b"b", b"ac"), None);
     }
 }

@@ -1,8 +1,8 @@
 //! The bytes of a net operation.
 //!
 //! # Design
-//! One flat byte string, in memory only; the persistent form is text. Integers are LEB128; a length that is not
-//! known when its place is written takes five bytes, padded.
+//! One flat byte string, in memory only; the persistent form is text. Integers are LEB128, in as few bytes as they
+//! take: where a length is written before it is known, and takes more than one, what it measures moves.
 //!
 //! ```text
 //! operation  tag (shape, flags, absent)  then  put: document | delete: nothing | patch:
@@ -26,9 +26,6 @@
 
 use super::json::scan::{byte, part};
 use super::json::string::Name;
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hasher};
 
 /// What a primitive does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +67,8 @@ impl Kind {
     ];
 
     /// The kind of a byte; `Remove`, which has no payload, where there is none such.
-    fn of(byte: u8) -> Kind {
+    #[inline]
+    pub(super) fn of(byte: u8) -> Kind {
         Self::ALL.get(usize::from(byte)).copied().unwrap_or(Kind::Remove)
     }
 
@@ -128,28 +126,94 @@ fn low_bits(value: usize) -> u8 {
     (value & 0x7F) as u8
 }
 
+/// How many bytes an integer takes.
+#[inline]
+fn length_bytes(value: usize) -> usize {
+    let mut bytes = 1;
+    while value >> (7 * bytes) > 0 {
+        bytes += 1;
+    }
+    bytes
+}
+
 /// The place of a length that is not known yet.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "an open length must be closed"]
 pub(super) struct Open(usize);
 
-/// Bytes of a length written before it is known.
-const OPEN_BYTES: usize = 5;
-
-/// Leaves room for a length.
+/// Leaves room for a length: one byte, as most take.
+#[inline]
 pub(super) fn open(out: &mut Vec<u8>) -> Open {
-    out.extend_from_slice(&[0; OPEN_BYTES]);
+    out.push(0);
     Open(out.len())
 }
 
-/// Fills in the length of all that was written since it was opened.
-pub(super) fn close(out: &mut [u8], open: Open) {
-    let mut value = out.len() - open.0;
-    if let Some(room) = out.get_mut(open.0 - OPEN_BYTES..open.0) {
-        for (index, byte) in room.iter_mut().enumerate() {
-            *byte = low_bits(value) | if index + 1 < OPEN_BYTES { 0x80 } else { 0 };
-            value >>= 7;
+/// Fills in the length of all that was written since it was opened, which moves where its length takes more room.
+#[inline]
+pub(super) fn close(out: &mut Vec<u8>, open: Open) {
+    let length = out.len() - open.0;
+    if length < 0x80 {
+        if let Some(room) = out.get_mut(open.0 - 1) {
+            *room = low_bits(length);
         }
+        return;
+    }
+    close_long(out, open, length);
+}
+
+#[inline(never)]
+fn close_long(out: &mut Vec<u8>, open: Open, length: usize) {
+    let bytes = length_bytes(length);
+    out.resize(out.len() + bytes - 1, 0);
+    out.copy_within(open.0..open.0 + length, open.0 + bytes - 1);
+    let mut rest = length;
+    for (index, byte) in out.iter_mut().skip(open.0 - 1).take(bytes).enumerate() {
+        *byte = low_bits(rest) | if index + 1 < bytes { 0x80 } else { 0 };
+        rest >>= 7;
+    }
+}
+
+/// Where a field stands in some bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    /// The length of its name, doubled, and whether that has an escape.
+    pub(super) header: usize,
+    /// Its name.
+    pub(super) name: usize,
+    /// The place after its name, where the length of its run is.
+    pub(super) name_end: usize,
+    /// Its run.
+    pub(super) run: usize,
+    /// The place after it.
+    pub(super) end: usize,
+}
+
+impl Spot {
+    /// The field that starts at a place, before another.
+    #[inline]
+    pub(super) fn at(bytes: &[u8], at: usize, before: usize) -> Self {
+        let (header, name) = read_length(bytes, at);
+        let name_end = name + (header >> 1);
+        let (run_length, run) = read_length(bytes, name_end);
+        Self { header, name, name_end, run, end: (run + run_length).min(before) }
+    }
+
+    /// The print of its name.
+    #[inline]
+    pub(super) fn print(&self, bytes: &[u8]) -> u64 {
+        Name::print(bytes, self.name, self.header >> 1)
+    }
+
+    /// Its name.
+    #[inline]
+    pub(super) fn name<'a>(&self, bytes: &'a [u8]) -> Name<'a> {
+        Name { raw: part(bytes, self.name, self.name_end), escaped: self.is_escaped() }
+    }
+
+    /// True where its name has an escape.
+    #[inline]
+    pub(super) fn is_escaped(&self) -> bool {
+        self.header & 1 == 1
     }
 }
 
@@ -160,6 +224,14 @@ pub(super) struct Field<'a> {
     pub(super) run: &'a [u8],
     /// The whole field as it is encoded.
     pub(super) bytes: &'a [u8],
+}
+
+impl Field<'_> {
+    /// The print of its name.
+    #[inline]
+    pub(super) fn print(&self) -> u64 {
+        Name::print(self.bytes, read_length(self.bytes, 0).1, self.name.raw.len())
+    }
 }
 
 /// The fields of a level, in order.
@@ -174,16 +246,13 @@ impl<'a> Iterator for Fields<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let (header, name_start) = read_length(self.0, 0);
-        let name_end = name_start + (header >> 1);
-        let (run_length, run_start) = read_length(self.0, name_end);
-        let end = (run_start + run_length).min(self.0.len());
+        let spot = Spot::at(self.0, 0, self.0.len());
         let field = Field {
-            name: Name { raw: part(self.0, name_start, name_end), escaped: header & 1 == 1 },
-            run: part(self.0, run_start, end),
-            bytes: part(self.0, 0, end),
+            name: spot.name(self.0),
+            run: part(self.0, spot.run, spot.end),
+            bytes: part(self.0, 0, spot.end),
         };
-        self.0 = part(self.0, end, self.0.len());
+        self.0 = part(self.0, spot.end, self.0.len());
         Some(field)
     }
 }
@@ -268,11 +337,7 @@ pub(super) fn write_single(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
 /// Writes what stands before the payload of a run of one primitive.
 #[inline]
 pub(super) fn write_single_header(out: &mut Vec<u8>, kind: Kind, payload: usize) {
-    let mut length_bytes = 1;
-    while payload >> (7 * length_bytes) > 0 {
-        length_bytes += 1;
-    }
-    write_length(out, 1 + length_bytes + payload);
+    write_length(out, 1 + length_bytes(payload) + payload);
     out.push(kind as u8);
     write_length(out, payload);
 }
@@ -297,109 +362,4 @@ pub(super) fn longest_run(fields: &[u8]) -> usize {
         longest = longest.max(length);
     }
     longest
-}
-
-/// Levels up to here are searched field by field; wider ones through a table.
-const NARROW_MAX: usize = 16;
-
-/// Finds fields of one level by name.
-#[derive(Debug)]
-pub(super) struct FieldIndex<'a> {
-    fields: &'a [u8],
-    /// How many fields there are.
-    pub(super) count: usize,
-    wide: Option<Box<WideIndex<'a>>>,
-}
-
-#[derive(Debug)]
-struct WideIndex<'a> {
-    state: RandomState,
-    table: HashTable<usize>,
-    fields: Vec<Field<'a>>,
-}
-
-impl<'a> FieldIndex<'a> {
-    /// An index over encoded fields.
-    pub(super) fn new(fields: &'a [u8]) -> Self {
-        let count = Fields(fields).count();
-        let wide = (count > NARROW_MAX).then(|| Box::new(WideIndex::new(fields, count)));
-        Self { fields, count, wide }
-    }
-
-    /// The field of this name, and how many stand before it.
-    #[inline]
-    pub(super) fn find(&self, name: Name<'_>) -> Option<(usize, Field<'a>)> {
-        match &self.wide {
-            None => Fields(self.fields).enumerate().find(|(_, field)| field.name == name),
-            Some(wide) => wide.find(name),
-        }
-    }
-}
-
-impl<'a> WideIndex<'a> {
-    #[inline(never)]
-    fn new(encoded: &'a [u8], count: usize) -> Self {
-        let state = RandomState::default();
-        let mut fields: Vec<Field<'a>> = Vec::with_capacity(count);
-        let mut table = HashTable::with_capacity(count);
-        for (index, field) in Fields(encoded).enumerate() {
-            let hash = hash_name(field.name, &state);
-            fields.push(field);
-            table.insert_unique(hash, index, |other| {
-                fields.get(*other).map_or(0, |field| hash_name(field.name, &state))
-            });
-        }
-        Self { state, table, fields }
-    }
-
-    #[inline(never)]
-    fn find(&self, name: Name<'_>) -> Option<(usize, Field<'a>)> {
-        let same = |index: &usize| self.fields.get(*index).is_some_and(|field| field.name == name);
-        let index = *self.table.find(hash_name(name, &self.state), same)?;
-        Some((index, *self.fields.get(index)?))
-    }
-}
-
-fn hash_name(name: Name<'_>, state: &RandomState) -> u64 {
-    let mut hasher = state.build_hasher();
-    name.hash_into(&mut hasher);
-    hasher.finish()
-}
-
-/// A set of field positions of one level.
-#[derive(Debug, Default)]
-pub(super) struct Positions {
-    near: u64,
-    far: Vec<u64>,
-    /// How many are in it.
-    pub(super) count: usize,
-}
-
-impl Positions {
-    /// Adds a position, which was not in it.
-    #[inline]
-    pub(super) fn insert(&mut self, position: usize) {
-        self.count += 1;
-        if position < 64 {
-            self.near |= 1 << position;
-            return;
-        }
-        let word = position / 64 - 1;
-        if self.far.len() <= word {
-            self.far.resize(word + 1, 0);
-        }
-        if let Some(bits) = self.far.get_mut(word) {
-            *bits |= 1 << (position % 64);
-        }
-    }
-
-    /// True where the position was added.
-    #[inline]
-    pub(super) fn contains(&self, position: usize) -> bool {
-        let bits = match (position / 64).checked_sub(1) {
-            None => self.near,
-            Some(word) => self.far.get(word).copied().unwrap_or(0),
-        };
-        bits >> (position % 64) & 1 == 1
-    }
 }

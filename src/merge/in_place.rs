@@ -16,18 +16,14 @@
 //! 2. Where it gives nothing, nothing has changed.
 //! 3. It is tried only where no run was longer than one: then none is longer than two.
 
-use super::compose::{Fold, Levels};
-use super::edits::Edits;
-use super::encoding::{
-    Field, Fields, Kind, Run, close, open, read_length, write_length, write_single_header,
-};
+use super::compose::Fold;
+use super::decimal;
+use super::edits::{Edits, Source};
+use super::encoding::{Kind, Run, Spot, close, open, read_length, write_single_header};
 use super::json::scan::{byte, part};
 use super::json::string::Name;
 use super::net::{ALWAYS, Absent, Composed, NetRef, PUT, Parts, Patch, write_absent_document};
 use super::splice::Splice;
-
-/// Levels of the later patch with more fields than this are composed anew.
-const FIELDS_MAX: usize = 8;
 
 /// What folding in place came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,172 +44,238 @@ pub(crate) fn fold_in_place(
     later: NetRef<'_>,
     scratch: &mut Vec<u8>,
 ) -> Option<InPlace> {
+    let whole = |len: usize| InPlace { len, composed: Composed { misfits: 0, longest_run: 0 } };
     let Parts::Patch(second) = later.parts() else {
         let later = later.as_bytes();
         room.get_mut(..later.len())?.copy_from_slice(later);
-        return Some(InPlace { len: later.len(), composed: Composed { misfits: 0, longest_run: 0 } });
+        return Some(whole(later.len()));
     };
     scratch.clear();
-    let mut edits = Edits::default();
-    let bytes = part(room, 0, len);
-    let earlier = NetRef::from_bytes(bytes);
-    let mut composed = Composed { misfits: 0, longest_run: 0 };
-    match earlier.parts() {
-        Parts::Put(document) => {
-            edits.origin = 1;
-            let mut splice = Splice::noting(document, scratch, &mut edits);
-            splice.edit_object(second.fields, 0);
-            composed.misfits = splice.misfits;
-            splice.finish();
-        }
-        Parts::Delete if second.absent == Absent::None => {}
+    match NetRef::from_bytes(part(room, 0, len)).parts() {
+        Parts::Put(_) => fold_into_document(room, len, later, second.fields, scratch),
+        Parts::Delete if second.absent == Absent::None => Some(whole(len)),
         Parts::Delete => {
             scratch.push(PUT);
             write_absent_document(second, scratch);
-            edits.insert(0, len, 0, scratch.len());
+            room.get_mut(..scratch.len())?.copy_from_slice(scratch);
+            Some(whole(scratch.len()))
         }
-        Parts::Patch(first) => {
-            let longest_run = earlier.longest_run().max(later.longest_run());
-            let stays = matches!(
-                (first.absent, second.absent),
-                (Absent::FromPatch, _) | (Absent::None, Absent::None)
-            );
-            if longest_run > 1 || !stays {
-                return None;
-            }
-            let fold = Fold { longest_run, ..Fold::default() };
-            let mut joint = Joint { bytes, edits: &mut edits, scratch, fold };
-            joint.patch(first, second)?;
-            composed = Composed { misfits: joint.fold.misfits, longest_run: joint.fold.longest_run };
-        }
+        Parts::Patch(_) => fold_into_patch(room, len, later, second, scratch),
     }
-    Some(InPlace { len: edits.carry_out(room, len, scratch)?, composed })
+}
+
+fn fold_into_document(
+    room: &mut [u8],
+    len: usize,
+    later: NetRef<'_>,
+    fields: &[u8],
+    scratch: &mut Vec<u8>,
+) -> Option<InPlace> {
+    let mut edits = Edits::of_text(1);
+    let mut splice = Splice::noting(part(room, 1, len), scratch, &mut edits, later.as_bytes());
+    splice.edit_object(fields, 0, false);
+    let composed = Composed { misfits: splice.misfits, longest_run: 0 };
+    splice.finish();
+    Some(InPlace { len: edits.carry_out(room, len, later.as_bytes(), scratch)?, composed })
+}
+
+fn fold_into_patch(
+    room: &mut [u8],
+    len: usize,
+    later: NetRef<'_>,
+    second: Patch<'_>,
+    scratch: &mut Vec<u8>,
+) -> Option<InPlace> {
+    let earlier = NetRef::from_bytes(part(room, 0, len));
+    let Parts::Patch(first) = earlier.parts() else { return None };
+    let (known, longest_run) = (earlier.longest_run(), earlier.longest_run().max(later.longest_run()));
+    let stays =
+        matches!((first.absent, second.absent), (Absent::FromPatch, _) | (Absent::None, Absent::None));
+    if longest_run > 1 || !stays {
+        return None;
+    }
+    let becomes_always = second.is_always_written && !first.is_always_written;
+    let fields = (len - first.fields.len(), len);
+    let later = later.as_bytes();
+    let later_fields = (later.len() - second.fields.len(), later.len());
+    if known == 1 && !becomes_always && overwrite(room, fields, later, later_fields.0).is_some() {
+        return Some(InPlace { len, composed: Composed { misfits: 0, longest_run } });
+    }
+    let mut edits = Edits::default();
+    let fold = Fold { longest_run, ..Fold::default() };
+    let mut joint = Joint { bytes: part(room, 0, len), later, edits: &mut edits, scratch, fold };
+    joint.level(fields, later_fields)?;
+    let composed = Composed { misfits: joint.fold.misfits, longest_run: joint.fold.longest_run };
+    if becomes_always {
+        joint.scratch.push(byte(joint.bytes, 0) | ALWAYS);
+        joint.made(0, 1, joint.scratch.len() - 1);
+    }
+    if composed.longest_run != known {
+        joint.scratch.extend_from_slice(&u32::try_from(composed.longest_run).ok()?.to_le_bytes());
+        joint.made(1, 5, joint.scratch.len() - 4);
+    }
+    Some(InPlace { len: edits.carry_out(room, len, later, scratch)?, composed })
 }
 
 /// Two patches that are being joined: the edits of the earlier one's bytes.
 struct Joint<'e, 's> {
     bytes: &'e [u8],
+    later: &'e [u8],
     edits: &'s mut Edits,
     scratch: &'s mut Vec<u8>,
     fold: Fold,
 }
 
-/// Where a field stands.
-#[derive(Clone, Copy)]
-struct Place {
-    /// The length of its run.
-    header: usize,
-    /// Its run.
-    run: usize,
-    /// The place after it.
-    end: usize,
+/// The only primitive of a run: what it does, and where its payload starts.
+#[inline]
+fn single(bytes: &[u8], run: usize, end: usize) -> Option<(Kind, usize)> {
+    let (length, payload) = read_length(bytes, run + 1);
+    (payload + length == end).then(|| (Kind::of(byte(bytes, run)), payload))
+}
+
+/// The field of `bytes` between two places that has the name of one of `later`: from `cursor` on and then before it,
+/// as fields mostly come in the order of an earlier time.
+#[inline]
+fn find(bytes: &[u8], (from, to): (usize, usize), cursor: usize, later: &[u8], field: Spot) -> Option<Spot> {
+    let print = field.print(later);
+    let is_same = |other: Spot| {
+        if field.is_escaped() || other.is_escaped() {
+            return field.name(later) == other.name(bytes);
+        }
+        field.header == other.header
+            && print == other.print(bytes)
+            && (field.header >> 1 <= Name::PRINTED || field.name(later).raw == other.name(bytes).raw)
+    };
+    for (mut at, to) in [(cursor, to), (from, cursor)] {
+        while at < to {
+            let other = Spot::at(bytes, at, to);
+            if is_same(other) {
+                return Some(other);
+            }
+            at = other.end;
+        }
+    }
+    None
+}
+
+/// Folds a patch of one field into one that has it, where its value is as long as what it replaces: most counters,
+/// most of the time. Nothing, and nothing changed, where that is not so.
+fn overwrite(room: &mut [u8], earlier: (usize, usize), later: &[u8], from: usize) -> Option<()> {
+    let field = Spot::at(later, from, later.len());
+    if field.end != later.len() {
+        return None;
+    }
+    let place = find(room, earlier, earlier.0, later, field)?;
+    let (first, payload) = single(room, place.run, place.end)?;
+    let (second, operand) = single(later, field.run, field.end)?;
+    match second {
+        Kind::Set if first.makes() == Some(true) => {
+            let new = part(later, field.name_end, field.end);
+            let old = room.get_mut(place.name_end..place.end).filter(|old| old.len() == new.len())?;
+            old.copy_from_slice(new);
+        }
+        Kind::Inc if first == Kind::Inc => {
+            let number = room.get_mut(payload..place.end)?;
+            return decimal::add_in_place(number, part(later, operand, field.end)).then_some(());
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 impl Joint<'_, '_> {
-    fn patch(&mut self, first: Patch<'_>, second: Patch<'_>) -> Option<()> {
-        let known = self.fold.longest_run;
-        let end = self.bytes.len();
-        self.level(end - first.fields.len(), end, second.fields)?;
-        if second.is_always_written && !first.is_always_written {
-            let tag = byte(self.bytes, 0) | ALWAYS;
-            self.write(0, 1, |out| out.push(tag));
-        }
-        if self.fold.longest_run != known || known != NetRef::from_bytes(self.bytes).longest_run() {
-            let longest = u32::try_from(self.fold.longest_run).ok()?;
-            self.write(1, 5, |out| out.extend_from_slice(&longest.to_le_bytes()));
-        }
-        Some(())
+    /// Notes an edit whose bytes were made from `start` on.
+    fn made(&mut self, from: usize, to: usize, start: usize) {
+        self.edits.insert(from, to, Source::Made, start, self.scratch.len());
     }
 
-    /// Notes an edit, its bytes written by `write`.
-    fn write(&mut self, from: usize, to: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.scratch.len();
-        write(self.scratch);
-        self.edits.insert(from, to, start, self.scratch.len());
-    }
-
-    /// Joins a level's fields to those that stand between two places. Returns how long the level then is.
-    fn level(&mut self, from: usize, to: usize, later: &[u8]) -> Option<usize> {
-        let (mut length, mut cursor) = (to - from, from);
-        let mut is_new = [false; FIELDS_MAX];
-        let mut new = 0;
-        for (position, field) in Fields(later).enumerate() {
-            let is_new = is_new.get_mut(position)?;
-            if let Some(place) = self.find(from, to, cursor, field.name) {
-                length = length + self.field(place, field)? - (place.end - place.header);
+    /// Joins the fields of a later level to those of an earlier one. Returns how long that then is.
+    fn level(&mut self, earlier: (usize, usize), later: (usize, usize)) -> Option<usize> {
+        let (mut length, mut cursor, mut at) = (earlier.1 - earlier.0, earlier.0, later.0);
+        let (mut new, mut bit) = (0_u8, 1_u8);
+        while at < later.1 {
+            let field = Spot::at(self.later, at, later.1);
+            if let Some(place) = find(self.bytes, earlier, cursor, self.later, field) {
+                length = length + self.field(place, field)? - (place.end - place.name_end);
                 cursor = place.end;
             } else {
-                *is_new = true;
-                new += field.bytes.len();
+                length += field.end - at;
+                new |= bit;
+            }
+            at = field.end;
+            bit = bit.rotate_left(1);
+            if bit == 1 && at < later.1 {
+                return None; // More than there are bits.
             }
         }
-        if new > 0 {
-            self.write(to, to, |out| {
-                for (field, is_new) in Fields(later).zip(is_new) {
-                    if is_new {
-                        out.extend_from_slice(field.bytes);
-                    }
-                }
-            });
+        if new != 0 {
+            self.append(earlier.1, later, new);
         }
-        Some(length + new)
+        Some(length)
     }
 
-    /// The field of a name, from `cursor` on and then before it: fields mostly come in the order of an earlier time.
-    fn find(&self, from: usize, to: usize, cursor: usize, name: Name<'_>) -> Option<Place> {
-        self.find_between(cursor, to, name).or_else(|| self.find_between(from, cursor, name))
-    }
-
-    fn find_between(&self, mut at: usize, to: usize, name: Name<'_>) -> Option<Place> {
-        while at < to {
-            let (header, name_start) = read_length(self.bytes, at);
-            let name_end = name_start + (header >> 1);
-            let (run_length, run) = read_length(self.bytes, name_end);
-            let other = Name { raw: part(self.bytes, name_start, name_end), escaped: header & 1 == 1 };
-            at = run + run_length;
-            if other == name {
-                return Some(Place { header: name_end, run, end: at });
+    /// Puts those of a later level's fields whose bit is set at the end of an earlier one.
+    fn append(&mut self, to: usize, later: (usize, usize), mut new: u8) {
+        let mut at = later.0;
+        while new != 0 {
+            let end = Spot::at(self.later, at, later.1).end;
+            if new & 1 == 1 {
+                self.edits.insert(to, to, Source::Later, at, end);
             }
+            new >>= 1;
+            at = end;
         }
-        None
     }
 
-    /// Joins a field to the one at a place. Returns how long it then is from its run's length on.
-    fn field(&mut self, place: Place, later: Field<'_>) -> Option<usize> {
-        let (one, two) = (Run(part(self.bytes, place.run, place.end)), Run(later.run));
-        let (first, second) = (one.single()?, two.single()?);
-        if first.kind.makes() != Some(true) && second.kind.makes() == Some(true) {
+    /// Joins a field to the one at a place. Returns how long that then is from its run's length on.
+    fn field(&mut self, place: Spot, field: Spot) -> Option<usize> {
+        let (first, payload) = single(self.bytes, place.run, place.end)?;
+        let (second, operand) = single(self.later, field.run, field.end)?;
+        if first.makes() != Some(true) && second.makes() == Some(true) {
             return None; // It moves to the end: see `compose`.
         }
         self.fold.longest_run = self.fold.longest_run.max(1);
-        if let Some(levels) = Levels::of(one, two) {
-            return self.levels(place, &levels, first.kind);
+        match (first, second) {
+            (_, Kind::Set | Kind::Remove) => {
+                self.edits.insert(place.name_end, place.end, Source::Later, field.name_end, field.end);
+                Some(field.end - field.name_end)
+            }
+            (Kind::Create | Kind::Keep, Kind::Create | Kind::Keep) => {
+                let length = self.level((payload, place.end), (operand, field.end))?;
+                let kind = if first == Kind::Create { first } else { second };
+                Some(self.header(place, payload, first, kind, length))
+            }
+            (Kind::Inc, Kind::Inc) => {
+                let start = self.scratch.len();
+                let (one, two) = (part(self.bytes, payload, place.end), part(self.later, operand, field.end));
+                if !decimal::write_sum(one, two, self.scratch) {
+                    return None;
+                }
+                let length = self.scratch.len() - start;
+                self.made(payload, place.end, start);
+                Some(self.header(place, payload, first, first, length))
+            }
+            _ => {
+                let start = self.scratch.len();
+                let length = open(self.scratch);
+                let (one, two) =
+                    (part(self.bytes, place.run, place.end), part(self.later, field.run, field.end));
+                self.fold.pair(Run(one), Run(two), self.scratch);
+                close(self.scratch, length);
+                self.made(place.name_end, place.end, start);
+                Some(self.scratch.len() - start)
+            }
         }
-        let start = self.scratch.len();
-        if matches!(second.kind, Kind::Set | Kind::Remove) {
-            write_length(self.scratch, later.run.len());
-            self.scratch.extend_from_slice(later.run);
-        } else {
-            let length = open(self.scratch);
-            self.fold.pair(one, two, self.scratch);
-            close(self.scratch, length);
-        }
-        self.edits.insert(place.header, place.end, start, self.scratch.len());
-        Some(self.scratch.len() - start)
     }
 
-    /// Joins two levels, of which the earlier is the whole run at a place.
-    fn levels(&mut self, place: Place, levels: &Levels<'_>, kind: Kind) -> Option<usize> {
-        let before = levels.earlier.len();
-        let start = place.end - before;
-        let length = self.level(start, place.end, levels.later)?;
-        if length == before && levels.kind == kind {
-            return Some(place.end - place.header);
+    /// Writes what stands before a payload, where it is not what it was. Returns how long both are.
+    fn header(&mut self, place: Spot, payload: usize, before: Kind, kind: Kind, length: usize) -> usize {
+        if length == place.end - payload && before == kind {
+            return place.end - place.name_end;
         }
-        let header_start = self.scratch.len();
-        write_single_header(self.scratch, levels.kind, length);
-        let header = self.scratch.len() - header_start;
-        self.edits.insert(place.header, start, header_start, self.scratch.len());
-        Some(header + length)
+        let start = self.scratch.len();
+        write_single_header(self.scratch, kind, length);
+        self.made(place.name_end, payload, start);
+        self.scratch.len() - start + length
     }
 }

@@ -7,7 +7,8 @@
 //! is made.
 
 use super::apply::{apply_fields, write_object};
-use super::encoding::{FieldIndex, Fields, Kind, Primitive, Run};
+use super::encoding::{Fields, Kind, Primitive, Run};
+use super::index::FieldIndex;
 use super::json::number::Number;
 use super::json::scan::same_tokens;
 use super::net::{Absent, NetRef, Parts, Patch};
@@ -47,7 +48,7 @@ fn same_fields(one: &[u8], other: &[u8]) -> bool {
     for field in Fields(one) {
         count += 1;
         let Some((_, same)) = index.find(field.name) else { return false };
-        if !same_run(Run(field.run), Run(same.run)) {
+        if !same_run(Run(field.run), same) {
             return false;
         }
     }

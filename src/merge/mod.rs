@@ -35,6 +35,7 @@ mod direct;
 mod edits;
 mod encoding;
 mod in_place;
+mod index;
 mod json;
 mod list;
 mod meaning;

@@ -12,7 +12,7 @@
 
 use super::apply::{apply_fields, write_object};
 use super::compose::Fold;
-use super::encoding::{close, longest_run, open, read_length};
+use super::encoding::{close, longest_run, open, read_length, write_length};
 use super::json::glance;
 use super::json::scan::{byte, part};
 use super::scope::Scope;
@@ -361,9 +361,8 @@ fn encode_within(action: Action<'_>, scope: &Scope, out: &mut Vec<u8>) -> Result
 pub(super) fn start_patch(patch: Patch<'_>, out: &mut Vec<u8>) {
     start_header(patch.is_always_written, patch.absent, out);
     if let Absent::Document(document) = patch.absent {
-        let length = open(out);
+        write_length(out, document.len());
         out.extend_from_slice(document);
-        close(out, length);
     }
     out.extend_from_slice(patch.fields);
 }

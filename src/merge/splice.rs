@@ -27,8 +27,8 @@ pub(super) struct Splice<'b, 'o> {
     /// Field operations that met a type that does not fit.
     pub(super) misfits: u64,
     copied: usize,
-    /// Where the edits are noted, if that is all that is wanted.
-    noted: Option<&'o mut Edits>,
+    /// Where the edits are noted, if that is all that is wanted, and the bytes of the patch.
+    noted: Option<(&'o mut Edits, &'o [u8])>,
 }
 
 impl<'b, 'o> Splice<'b, 'o> {
@@ -37,9 +37,15 @@ impl<'b, 'o> Splice<'b, 'o> {
         Self { base, out, edits: 0, misfits: 0, copied: 0, noted: None }
     }
 
-    /// An edit of `base` that notes what is cut and writes what stands in its place, and nothing else.
-    pub(super) fn noting(base: &'b [u8], out: &'o mut Vec<u8>, edits: &'o mut Edits) -> Self {
-        Self { base, out, edits: 0, misfits: 0, copied: 0, noted: Some(edits) }
+    /// An edit of `base` that notes what is cut and writes what stands in its place, and nothing else; and of that
+    /// only what does not stand in `patch`.
+    pub(super) fn noting(
+        base: &'b [u8],
+        out: &'o mut Vec<u8>,
+        edits: &'o mut Edits,
+        patch: &'o [u8],
+    ) -> Self {
+        Self { base, out, edits: 0, misfits: 0, copied: 0, noted: Some((edits, patch)) }
     }
 
     /// Leaves out what lies between two places; what is then written to `out` stands in its place.
@@ -47,10 +53,24 @@ impl<'b, 'o> Splice<'b, 'o> {
         debug_assert!(self.copied <= from && from <= to, "edits go from left to right");
         match &mut self.noted {
             None => self.out.extend_from_slice(part(self.base, self.copied, from)),
-            Some(edits) => edits.cut(from, to, self.out.len()),
+            Some((edits, _)) => edits.cut(from, to, self.out.len()),
         }
         self.copied = to;
         self.edits += 1;
+    }
+
+    /// Puts a value in the place of another.
+    pub(super) fn put(&mut self, from: usize, to: usize, value: &[u8]) {
+        if let Some((edits, patch)) = &mut self.noted
+            && let Some(start) = value.first().and_then(|first| patch.element_offset(first))
+        {
+            edits.replace(from, to, start, start + value.len(), self.out.len());
+            self.copied = to;
+            self.edits += 1;
+            return;
+        }
+        self.cut(from, to);
+        self.out.extend_from_slice(value);
     }
 
     /// Cuts a member or an element with one comma.
@@ -71,7 +91,7 @@ impl<'b, 'o> Splice<'b, 'o> {
                 self.out.extend_from_slice(part(self.base, self.copied, self.base.len()));
             }
             None => {}
-            Some(edits) => edits.close(self.out.len()),
+            Some((edits, _)) => edits.close(self.out.len()),
         }
         self.edits > 0
     }

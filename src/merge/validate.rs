@@ -1,6 +1,7 @@
 //! The invariants of a net operation's bytes, for tests and fuzzing: see [`encoding`](super::encoding).
 
-use super::encoding::{FieldIndex, Fields, Kind, Primitive, Run, longest_run};
+use super::encoding::{Fields, Kind, Primitive, Run, longest_run};
+use super::index::FieldIndex;
 use super::json::check::{Bounds, check, check_object};
 use super::json::scan::byte;
 use super::net::{Absent, NetRef, Parts};

@@ -10,7 +10,7 @@
 //!    and hash alike: the stack is bounded whatever comes in.
 
 use super::number::Number;
-use super::scan::{byte, container_end, element, member, part, space, string_end, value_end};
+use super::scan::{byte, container_end, element, has, member, part, space, string_end, value_end};
 use super::string::{self, Name};
 use crate::operation::DEPTH_MAX;
 use foldhash::fast::RandomState;
@@ -24,7 +24,26 @@ pub(in crate::merge) const VALUE_DEPTH_MAX: usize = 2 * DEPTH_MAX + 8;
 
 /// True where two values are equal: by value, key order aside, and an integer never equals a non-integer.
 pub(in crate::merge) fn equal(one: &[u8], other: &[u8]) -> bool {
-    one == other || Pair { one, other }.equal(space(one, 0), space(other, 0), VALUE_DEPTH_MAX).is_some()
+    one == other || !differ_at_a_glance(one, other) && equal_by_value(one, other)
+}
+
+/// True where two values that are spelled differently are scalars of which that says all.
+#[inline]
+fn differ_at_a_glance(one: &[u8], other: &[u8]) -> bool {
+    match (byte(one, 0), byte(other, 0)) {
+        (b'1'..=b'9', b'1'..=b'9') => is_digits(one) && is_digits(other),
+        (b'"', b'"') => !has(one, b'\\') && !has(other, b'\\'),
+        _ => false,
+    }
+}
+
+fn is_digits(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_digit)
+}
+
+#[inline(never)]
+fn equal_by_value(one: &[u8], other: &[u8]) -> bool {
+    Pair { one, other }.equal(space(one, 0), space(other, 0), VALUE_DEPTH_MAX).is_some()
 }
 
 /// A hash by value: equal values have equal hashes under one state.

@@ -39,20 +39,71 @@ pub(in crate::merge) fn trim(text: &[u8]) -> &[u8] {
     part(text, from, to)
 }
 
+/// Eight bytes, the first of them the lowest; nothing where fewer are left.
+#[inline]
+pub(in crate::merge) fn word(text: &[u8], at: usize) -> Option<u64> {
+    text.get(at..)?.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// The high bit of each byte of a word that is `byte`; beyond the first, of others perhaps as well.
+#[inline]
+const fn hits(word: u64, byte: u8) -> u64 {
+    let zero_where_equal = word ^ u64::from_le_bytes([byte; 8]);
+    zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & (ONES << 7)
+}
+
+/// How many bytes stand before the first hit.
+#[inline]
+fn first(hits: u64) -> usize {
+    hits.trailing_zeros() as usize / 8
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Strings are searched word by word up to here, then by vector instructions, which take longer to start.
+const WORDS_MAX: usize = 3;
+
 /// The place after the string whose opening quote is at `at`, and whether it holds an escape.
 #[inline]
 pub(in crate::merge) fn string_end(text: &[u8], at: usize) -> (usize, bool) {
-    let mut escaped = false;
-    let mut at = at + 1;
-    while let Some(&next) = text.get(at) {
-        match next {
-            b'"' => return (at + 1, escaped),
-            b'\\' => {
-                escaped = true;
-                at += 2;
-            }
-            _ => at += 1,
+    let at = at + 1;
+    if let Some(word) = word(text, at) {
+        let (quote, backslash) = (hits(word, b'"'), hits(word, b'\\'));
+        if quote != 0 && backslash == 0 {
+            return (at + first(quote) + 1, false);
         }
+    }
+    longer_string_end(text, at)
+}
+
+/// The place after the string in which `at` lies, not behind a backslash, and whether it holds an escape from there.
+#[inline(never)]
+fn longer_string_end(text: &[u8], mut at: usize) -> (usize, bool) {
+    for _ in 0..WORDS_MAX {
+        let Some(word) = word(text, at) else { break };
+        let (quote, backslash) = (hits(word, b'"'), hits(word, b'\\'));
+        if quote | backslash == 0 {
+            at += 8;
+        } else if first(quote) < first(backslash) {
+            return (at + first(quote) + 1, false);
+        } else {
+            break;
+        }
+    }
+    long_string_end(text, at)
+}
+
+/// The place after the string in which `at` lies, not behind a backslash, and whether it holds an escape from there.
+#[inline(never)]
+fn long_string_end(text: &[u8], mut at: usize) -> (usize, bool) {
+    let mut escaped = false;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if byte(text, at) == b'"' {
+            return (at + 1, escaped);
+        }
+        escaped = true;
+        at += 2;
     }
     (text.len(), escaped)
 }
@@ -63,23 +114,55 @@ pub(in crate::merge) fn value_end(text: &[u8], at: usize) -> usize {
     match byte(text, at) {
         b'"' => string_end(text, at).0,
         b'{' | b'[' => container_end(text, at + 1),
-        _ => {
-            let mut at = at;
-            while let Some(&next) = text.get(at) {
-                if matches!(next, b',' | b'}' | b']') || is_space(next) {
-                    break;
-                }
-                at += 1;
-            }
-            at
-        }
+        _ => scalar_end(text, at),
     }
+}
+
+/// True where a byte stands in a text, as rarely it does.
+#[inline]
+pub(in crate::merge) fn has(text: &[u8], byte: u8) -> bool {
+    if text.len() > 64 {
+        return memchr::memchr(byte, text).is_some();
+    }
+    let (words, rest) = text.as_chunks::<8>();
+    words.iter().any(|bytes| hits(u64::from_le_bytes(*bytes), byte) != 0) || rest.contains(&byte)
+}
+
+/// The place after the number or word that starts at `at`.
+#[inline]
+fn scalar_end(text: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word(text, at) {
+        // `]` and `}` differ in one bit; what is below `!` is white space.
+        let below = word.wrapping_sub(u64::from_le_bytes([b'!'; 8])) & !word & (ONES << 7);
+        let ends = hits(word, b',') | hits(word | ONES << 5, b'}') | below;
+        if ends != 0 {
+            return at + first(ends);
+        }
+        at += 8;
+    }
+    while let Some(&next) = text.get(at) {
+        if matches!(next, b',' | b'}' | b']') || is_space(next) {
+            break;
+        }
+        at += 1;
+    }
+    at
 }
 
 /// The place after the bracket that closes the container in which `at` lies, between tokens.
 pub(in crate::merge) fn container_end(text: &[u8], mut at: usize) -> usize {
     let mut depth = 1_usize;
-    while let Some(&next) = text.get(at) {
+    loop {
+        if let Some(word) = word(text, at) {
+            let lower = word | ONES << 5;
+            let found = hits(word, b'"') | hits(lower, b'{') | hits(lower, b'}');
+            if found == 0 {
+                at += 8;
+                continue;
+            }
+            at += first(found);
+        }
+        let Some(&next) = text.get(at) else { return text.len() };
         at += 1;
         match next {
             b'"' => at = string_end(text, at - 1).0,
@@ -93,7 +176,6 @@ pub(in crate::merge) fn container_end(text: &[u8], mut at: usize) -> usize {
             _ => {}
         }
     }
-    text.len()
 }
 
 /// One member of an object, up to its value.
@@ -107,20 +189,36 @@ pub(in crate::merge) struct Member<'a> {
     pub(in crate::merge) value: usize,
 }
 
+impl Member<'_> {
+    /// The print of its name, which stands in `text`.
+    #[inline]
+    pub(in crate::merge) fn print(&self, text: &[u8]) -> u64 {
+        Name::print(text, self.start + 1, self.name.raw.len())
+    }
+}
+
 /// The next member of an object; `at` is after its opening brace, or after the value of the member before.
 #[inline]
 pub(in crate::merge) fn member(text: &[u8], at: usize) -> Option<Member<'_>> {
+    // Mostly there is no white space.
+    let mut start = at + usize::from(byte(text, at) == b',');
+    if byte(text, start) != b'"' {
+        start = spaced_member(text, at)?;
+    }
+    let (name_end, escaped) = string_end(text, start);
+    let name = Name { raw: part(text, start + 1, name_end - 1), escaped };
+    let colon = if byte(text, name_end) == b':' { name_end } else { space(text, name_end) };
+    Some(Member { start, name, value: space(text, colon + 1) })
+}
+
+/// Where the next member of an object starts, with white space before it.
+#[inline(never)]
+fn spaced_member(text: &[u8], at: usize) -> Option<usize> {
     let mut start = space(text, at);
     if byte(text, start) == b',' {
         start = space(text, start + 1);
     }
-    if byte(text, start) != b'"' {
-        return None;
-    }
-    let (name_end, escaped) = string_end(text, start);
-    let name = Name { raw: part(text, start + 1, name_end - 1), escaped };
-    let colon = space(text, name_end);
-    Some(Member { start, name, value: space(text, colon + 1) })
+    (byte(text, start) == b'"').then_some(start)
 }
 
 /// Where the next element of a list starts; `at` is after its opening bracket (or at the start of a text of
@@ -227,3 +325,6 @@ impl Iterator for Tokens<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

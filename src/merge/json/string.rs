@@ -5,7 +5,7 @@
 //! point of its own, as the servers keep it; in bytes it is written as WTF-8 would. UTF-8 and WTF-8 order as
 //! code points do, so comparing code points compares the bytes.
 
-use super::scan::{byte, part};
+use super::scan::{byte, part, word};
 use std::cmp::Ordering;
 use std::hash::Hasher;
 
@@ -24,6 +24,23 @@ impl<'a> Name<'a> {
         let raw = part(text, 1, text.len().saturating_sub(1));
         Self { raw, escaped: raw.contains(&b'\\') }
     }
+
+    /// A print of the name that starts at a place of a text and has no escape: two of up to seven bytes are equal
+    /// where their prints are, and of longer ones only those whose prints are.
+    #[inline]
+    pub(in crate::merge) fn print(text: &[u8], at: usize, length: usize) -> u64 {
+        let start = match word(text, at) {
+            Some(word) => word,
+            None => {
+                part(text, at, text.len()).iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+            }
+        };
+        let kept = 8 * length.min(Self::PRINTED);
+        start & !(u64::MAX << kept) | (length.min(0xFF) as u64) << 56
+    }
+
+    /// Names up to this length are as good as their prints.
+    pub(in crate::merge) const PRINTED: usize = 7;
 
     /// True where the name means this word, which has no backslash.
     pub(in crate::merge) fn is(&self, word: &str) -> bool {
