@@ -176,6 +176,8 @@ fn close_long(out: &mut Vec<u8>, open: Open, length: usize) {
 /// Where a field stands in some bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
+    /// The field.
+    pub(super) start: usize,
     /// The length of its name, doubled, and whether that has an escape.
     pub(super) header: usize,
     /// Its name.
@@ -195,7 +197,7 @@ impl Spot {
         let (header, name) = read_length(bytes, at);
         let name_end = name + (header >> 1);
         let (run_length, run) = read_length(bytes, name_end);
-        Self { header, name, name_end, run, end: (run + run_length).min(before) }
+        Self { start: at, header, name, name_end, run, end: (run + run_length).min(before) }
     }
 
     /// The print of its name.

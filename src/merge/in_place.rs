@@ -23,6 +23,7 @@ use super::encoding::{Kind, Run, Spot, close, open, read_length, write_single_he
 use super::json::scan::{byte, part};
 use super::json::string::Name;
 use super::net::{ALWAYS, Absent, Composed, NetRef, PUT, Parts, Patch, write_absent_document};
+use super::parted::fold_into_parted;
 use super::splice::Splice;
 
 /// What folding in place came to.
@@ -46,6 +47,7 @@ pub(crate) fn fold_in_place(
 ) -> Option<InPlace> {
     let whole = |len: usize| InPlace { len, composed: Composed { misfits: 0, longest_run: 0 } };
     let Parts::Patch(second) = later.parts() else {
+        debug_assert!(!later.is_parted(), "what is submitted is in one piece");
         let later = later.as_bytes();
         room.get_mut(..later.len())?.copy_from_slice(later);
         return Some(whole(later.len()));
@@ -53,6 +55,7 @@ pub(crate) fn fold_in_place(
     scratch.clear();
     match NetRef::from_bytes(part(room, 0, len)).parts() {
         Parts::Put(_) => fold_into_document(room, len, later, second.fields, scratch),
+        Parts::Parted(_) => fold_into_parted(room, len, later, second, scratch),
         Parts::Delete if second.absent == Absent::None => Some(whole(len)),
         Parts::Delete => {
             scratch.push(PUT);
@@ -128,7 +131,7 @@ struct Joint<'e, 's> {
 
 /// The only primitive of a run: what it does, and where its payload starts.
 #[inline]
-fn single(bytes: &[u8], run: usize, end: usize) -> Option<(Kind, usize)> {
+pub(super) fn single(bytes: &[u8], run: usize, end: usize) -> Option<(Kind, usize)> {
     let (length, payload) = read_length(bytes, run + 1);
     (payload + length == end).then(|| (Kind::of(byte(bytes, run)), payload))
 }
@@ -136,7 +139,13 @@ fn single(bytes: &[u8], run: usize, end: usize) -> Option<(Kind, usize)> {
 /// The field of `bytes` between two places that has the name of one of `later`: from `cursor` on and then before it,
 /// as fields mostly come in the order of an earlier time.
 #[inline]
-fn find(bytes: &[u8], (from, to): (usize, usize), cursor: usize, later: &[u8], field: Spot) -> Option<Spot> {
+pub(super) fn find(
+    bytes: &[u8],
+    (from, to): (usize, usize),
+    cursor: usize,
+    later: &[u8],
+    field: Spot,
+) -> Option<Spot> {
     let print = field.print(later);
     let is_same = |other: Spot| {
         if field.is_escaped() || other.is_escaped() {

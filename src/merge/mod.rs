@@ -40,6 +40,7 @@ mod json;
 mod list;
 mod meaning;
 mod net;
+mod parted;
 mod scope;
 mod splice;
 mod text;
@@ -52,6 +53,7 @@ pub(crate) use in_place::{InPlace, fold_in_place};
 pub(crate) use net::Composed;
 pub use net::{Applied, NetOperation, Shape};
 pub(crate) use net::{NetRef, apply, compose, encode};
+pub(crate) use parted::part_in_place;
 pub(crate) use text::{Length, Output, has_line_break};
 pub(crate) use validate::validate;
 
@@ -79,11 +81,16 @@ pub(crate) mod fuzzing {
     /// Folds two operations in place, with so many bytes of room beyond the earlier one.
     pub fn fold_in_place(earlier: &NetOperation, later: &NetOperation, slack: usize) -> Option<NetOperation> {
         let mut room = earlier.as_net().as_bytes().to_vec();
-        let len = room.len();
+        let mut len = room.len();
         room.resize(len + slack, 0);
+        if slack % 2 == 1 {
+            len = super::part_in_place(&mut room, len, &mut Vec::new()).unwrap_or(len);
+        }
         let folded = super::fold_in_place(&mut room, len, later.as_net(), &mut Vec::new())?;
         room.truncate(folded.len);
-        Some(NetOperation::from_encoded(room))
+        let mut joined = Vec::new();
+        super::NetRef::from_bytes(&room).write_joined(&mut joined);
+        Some(NetOperation::from_encoded(joined))
     }
 
     /// Checks that the quick paths take nothing as a document or as an update that the careful ones would not, and

@@ -17,7 +17,7 @@ use super::json::glance;
 use super::json::scan::{byte, part};
 use super::scope::Scope;
 use super::text::Output;
-use super::{body, direct, meaning, text};
+use super::{body, direct, meaning, parted, text};
 use crate::{Action, Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::fmt;
@@ -175,6 +175,8 @@ pub(crate) struct NetRef<'a>(&'a [u8]);
 pub(super) const PUT: u8 = 0;
 const DELETE: u8 = 1;
 const PATCH: u8 = 2;
+/// Not one of the three shapes, but another form of the first.
+pub(super) const PARTED: u8 = 3;
 const SHAPE_BITS: u8 = 3;
 pub(super) const ALWAYS: u8 = 4;
 const NONE: u8 = 0;
@@ -210,6 +212,8 @@ pub(super) struct Patch<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Parts<'a> {
     Put(&'a [u8]),
+    /// A put whose document is taken apart: all its bytes. See [`parted`].
+    Parted(&'a [u8]),
     Delete,
     Patch(Patch<'a>),
 }
@@ -241,15 +245,32 @@ impl<'a> NetRef<'a> {
                 let fields = part(self.0, at, self.0.len());
                 Parts::Patch(Patch { is_always_written: tag & ALWAYS != 0, absent, fields })
             }
+            PARTED => Parts::Parted(self.0),
             _ => Parts::Delete,
         }
     }
 
     pub(crate) fn shape(self) -> Shape {
         match byte(self.0, 0) & SHAPE_BITS {
-            PUT => Shape::Put,
+            PUT | PARTED => Shape::Put,
             PATCH => Shape::Patch,
             _ => Shape::Delete,
+        }
+    }
+
+    /// True where the document of a put is taken apart, which is the shard's business: see [`parted`].
+    #[inline]
+    pub(crate) fn is_parted(self) -> bool {
+        byte(self.0, 0) == PARTED
+    }
+
+    /// Writes the operation to `out`, a document in one piece.
+    pub(crate) fn write_joined(self, out: &mut Vec<u8>) {
+        if self.is_parted() {
+            out.push(PUT);
+            parted::join(self.0, out);
+        } else {
+            out.extend_from_slice(self.0);
         }
     }
 
@@ -268,7 +289,7 @@ impl<'a> NetRef<'a> {
     pub(crate) fn existence_after(self, existed: bool) -> bool {
         let tag = byte(self.0, 0);
         match tag & SHAPE_BITS {
-            PUT => true,
+            PUT | PARTED => true,
             PATCH => existed || tag & ABSENT_BITS != NONE,
             _ => false,
         }
@@ -394,13 +415,20 @@ pub(crate) fn compose(earlier: NetRef<'_>, later: NetRef<'_>, out: &mut Vec<u8>)
     out.clear();
     let mut composed = Composed { misfits: 0, longest_run: 0 };
     let Parts::Patch(second) = later.parts() else {
-        out.extend_from_slice(later.as_bytes());
+        // In one piece: what is taken apart has room behind it, and here is none.
+        later.write_joined(out);
         return composed;
     };
     match earlier.parts() {
         Parts::Put(document) => {
             out.push(PUT);
             apply_fields(second.fields, document, out, &mut composed.misfits);
+        }
+        Parts::Parted(bytes) => {
+            let mut document = Vec::new();
+            parted::join(bytes, &mut document);
+            out.push(PUT);
+            apply_fields(second.fields, &document, out, &mut composed.misfits);
         }
         Parts::Delete if second.absent == Absent::None => out.push(DELETE),
         Parts::Delete => {
@@ -464,6 +492,10 @@ pub(crate) fn apply(net: NetRef<'_>, base: Option<&[u8]>, out: &mut Vec<u8>) -> 
     let (exists, changed) = match (net.parts(), base) {
         (Parts::Put(document), _) => {
             out.extend_from_slice(document);
+            (true, true)
+        }
+        (Parts::Parted(bytes), _) => {
+            parted::join(bytes, out);
             (true, true)
         }
         (Parts::Delete, base) => (false, base.is_some()),

@@ -23,7 +23,7 @@ use output::{put_quoted, put_tokens, put_value};
 /// The action word under which the operation is written.
 pub(super) fn verb(net: NetRef<'_>) -> &'static str {
     match net.parts() {
-        Parts::Put(_) => "index",
+        Parts::Put(_) | Parts::Parted(_) => "index",
         Parts::Delete => "delete",
         Parts::Patch(patch) if is_create(patch) => "create",
         Parts::Patch(_) => "update",
@@ -38,6 +38,11 @@ fn is_create(patch: Patch<'_>) -> bool {
 pub(super) fn write_body<O: Output>(net: NetRef<'_>, out: &mut O) {
     match net.parts() {
         Parts::Put(document) => put_tokens(document, out),
+        Parts::Parted(parted) => {
+            let mut document = Vec::new();
+            super::parted::join(parted, &mut document);
+            put_tokens(&document, out);
+        }
         Parts::Delete => {}
         Parts::Patch(patch) => write_patch(patch, net.longest_run() > 1, out),
     }

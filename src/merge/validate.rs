@@ -1,6 +1,6 @@
 //! The invariants of a net operation's bytes, for tests and fuzzing: see [`encoding`](super::encoding).
 
-use super::encoding::{Fields, Kind, Primitive, Run, longest_run};
+use super::encoding::{Field, Fields, Kind, Primitive, Run, longest_run};
 use super::index::FieldIndex;
 use super::json::check::{Bounds, check, check_object};
 use super::json::scan::byte;
@@ -18,6 +18,14 @@ pub(crate) fn validate(net: NetRef<'_>) -> Result<(), String> {
     };
     match net.parts() {
         Parts::Put(text) => document(text),
+        Parts::Parted(bytes) => {
+            let members = bytes.get(1..).unwrap_or_default();
+            let sets = |field: Field<'_>| Run(field.run).single().is_some_and(|only| only.kind == Kind::Set);
+            if !Fields(members).all(sets) {
+                return Err(broken(1, "a member of a parted document is no single set", bytes));
+            }
+            fields(members, 1)
+        }
         Parts::Delete => Ok(()),
         Parts::Patch(patch) => {
             if let Absent::Document(text) = patch.absent {

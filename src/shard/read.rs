@@ -33,12 +33,11 @@ impl Shard {
             layers.push(Layer { net: flight.net.clone(), routing, last_seq });
         }
         for entry in slot.pending.iter().chain(slot.later()) {
-            let net = entry.net();
-            if net.decides() {
+            if entry.net().decides() {
                 layers.clear();
             }
             let routing = entry.routing().map(Into::into);
-            let net = NetOperation::from_encoded(net.as_bytes().to_vec());
+            let net = NetOperation::from_encoded(entry.joined());
             layers.push(Layer { net, routing, last_seq: entry.last_seq });
         }
         Layers { known: slot.known().clone(), layers }

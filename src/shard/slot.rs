@@ -25,7 +25,7 @@ use crate::{
 };
 use bytes::Bytes;
 use smol_str::SmolStr;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 /// What is known of the document below a key's flight and entries.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +73,6 @@ fn length(len: usize) -> u32 {
 }
 
 /// A folded net operation, with the bookkeeping of what was folded into it; `N` is how the operation is held.
-#[derive(Debug)]
 pub(crate) struct Folded<N> {
     pub(crate) net: N,
     pub(crate) first_seq: u64,
@@ -85,6 +84,14 @@ pub(crate) struct Folded<N> {
     pub(crate) tally: Tally,
     /// How much of its room the operation of an entry takes.
     len: u32,
+}
+
+/// Without the operation, which may be held in more than one form.
+impl<N> fmt::Debug for Folded<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first_seq, last_seq, arrived_us, rare, tally, .. } = self;
+        f.debug_tuple("Folded").field(&(first_seq, last_seq, arrived_us)).field(rare).field(tally).finish()
+    }
 }
 
 /// What few entries have.
@@ -181,11 +188,23 @@ impl Entry {
         (left.len() > ROOM_BYTES_LARGE).then_some(left)
     }
 
+    /// Its operation's bytes, a document in one piece.
+    pub(crate) fn joined(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len as usize + 1);
+        self.net().write_joined(&mut bytes);
+        bytes
+    }
+
     /// Its operation shared, and without the room to grow.
     pub(crate) fn into_aloft(self) -> Aloft {
+        let joined = self.net().is_parted().then(|| self.joined());
         let Self { net, first_seq, last_seq, arrived_us, rare, tally, len } = self;
-        let mut bytes = Vec::from(net);
-        bytes.truncate(len as usize);
+        let bytes = joined.unwrap_or_else(|| {
+            let mut bytes = Vec::from(net);
+            bytes.truncate(len as usize);
+            bytes
+        });
+        let len = length(bytes.len());
         Folded { net: NetOperation::from_encoded(bytes), first_seq, last_seq, arrived_us, rare, tally, len }
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     document::IndexId,
-    merge::{InPlace, NetRef, compose, fold_in_place},
+    merge::{InPlace, NetRef, compose, fold_in_place, part_in_place},
 };
 use std::sync::Arc;
 
@@ -161,7 +161,14 @@ impl Shard {
         let existence = Existence::after(top.net());
         // Mostly the operation changes what is there, or there is slack for what it adds: no buffer grows.
         if incoming.ticket.is_none() {
-            let (bytes, len) = top.parts_mut();
+            let (bytes, mut len) = top.parts_mut();
+            if !incoming.net.decides()
+                && let Some(parted) = part_in_place(bytes, len, &mut self.scratch)
+            {
+                len = parted;
+                top.set_len(len);
+            }
+            let (bytes, _) = top.parts_mut();
             if let Some(InPlace { len, composed }) =
                 fold_in_place(bytes, len, incoming.net, &mut self.scratch)
             {

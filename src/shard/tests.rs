@@ -41,7 +41,7 @@ impl Bench {
     ) -> Result<Accepted, Refusal> {
         let mut encoded = Vec::new();
         encode(action, &mut encoded).expect("a good operation");
-        let before = format!("{:?}", self.shard);
+        let before = (format!("{:?}", self.shard), self.read(id));
         let accepted = self.shard.submit(&Incoming {
             tag: tag(id),
             index: INDEX,
@@ -58,7 +58,8 @@ impl Bench {
         });
         if accepted.is_err() {
             let same = |text: &str| text.split("scratch: [").next().map(str::to_owned);
-            assert_eq!(same(&format!("{:?}", self.shard)), same(&before), "a refusal changes nothing");
+            assert_eq!(same(&format!("{:?}", self.shard)), same(&before.0), "a refusal changes nothing");
+            assert_eq!(self.read(id), before.1);
         }
         self.check();
         accepted

@@ -186,6 +186,13 @@ proptest! {
     }
 
     #[test]
+    fn folding_into_a_document_taken_apart_is_composing(
+        first in document(2), operations in prop::collection::vec(operation(), 1..5), slack in 1..200_usize
+    ) {
+        super::parted::agrees(&first, &operations, slack)?;
+    }
+
+    #[test]
     fn folding_in_place_is_composing(
         operations in prop::collection::vec(operation(), 2..5), slack in prop_oneof![0..24_usize, Just(200)]
     ) {

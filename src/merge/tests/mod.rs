@@ -4,6 +4,7 @@ mod examples;
 mod in_place;
 mod laws;
 mod limits;
+mod parted;
 mod twins;
 
 use crate::{Action, Error, NetOperation, Result};
