@@ -35,7 +35,7 @@ pub struct Document {
 
 /// An index name's number within one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct IndexId(pub(crate) u32);
+pub(crate) struct IndexId(pub(crate) u16);
 
 /// Writes a text as a JSON string, piece by piece: between quotes, with what JSON does not take bare escaped.
 pub(crate) fn quote(text: &str, mut put: impl FnMut(&str)) {

@@ -162,7 +162,7 @@ impl Bank {
     #[inline]
     pub(crate) fn place(&self, index: IndexId, id: &str) -> Place {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write_u32(index.0);
+        hasher.write_u16(index.0);
         hasher.write(id.as_bytes());
         let hash = hasher.finish();
         // Two halves of the hash: keys of one shard must not share their tags' top bits.

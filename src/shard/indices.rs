@@ -30,7 +30,7 @@ impl Indices {
         if let Some(id) = self.find(name) {
             return Ok(id);
         }
-        let id = u32::try_from(names.len()).map(IndexId).ok().filter(|_| names.len() < INDICES_MAX);
+        let id = u16::try_from(names.len()).map(IndexId).ok().filter(|_| names.len() < INDICES_MAX);
         let Some(id) = id else {
             let message =
                 format!("index {name:?} would be the {}th; an engine takes {INDICES_MAX}", names.len() + 1);

@@ -7,7 +7,8 @@
 //!
 //! A key's [`Slot`] is a stack (see `slot.rs`). The slots whose document is known are the write cache, those
 //! whose base is unknown the update log; both stand in the same two orders, so that one walk serves both: by
-//! age, for freshness, and least recently written first, for memory pressure. The log is taken in
+//! age, for freshness, and least recently written first, for memory pressure (exactly, but for the last quarter: what was
+//! written lately is not moved for each write). The log is taken in
 //! least-recently-written order too, not in arrival order: by arrival, pressure would push out the hottest keys.
 //!
 //! # Why not a concurrent map
@@ -66,6 +67,8 @@ use std::collections::{BTreeSet, VecDeque};
 pub(crate) const RUN_MAX: usize = 16;
 /// How many entries may queue up behind a key's pending one (operations that may not or cannot fold).
 pub(crate) const LATER_MAX: usize = 8;
+/// In how many rounds all entries would be put at the end of the order of writing, one after the other.
+const ROUNDS: usize = 4;
 /// An entry does not grow by folding beyond this: what would make it longer queues behind it.
 pub(crate) const ENTRY_BYTES_MAX: usize = 1 << 30;
 /// A scratch buffer larger than this is given back to the allocator after use.
@@ -126,6 +129,9 @@ pub(crate) struct Shard {
     number: u32,
     slab: Slab,
     index: Index,
+    /// Goes on each time that a quarter of the entries were put at the end of the order of writing.
+    round: u16,
+    round_left: usize,
     flights: BTreeSet<(u64, SlotId)>,
     urgent: VecDeque<SlotId>,
     last_seq: u64,
@@ -156,6 +162,8 @@ impl Shard {
             number,
             slab: Slab::new(),
             index: Index::new(),
+            round: 0,
+            round_left: 1,
             flights: BTreeSet::new(),
             urgent: VecDeque::new(),
             last_seq: seq_floor,
@@ -304,6 +312,28 @@ impl Shard {
         }
         self.slab.insert_after(Order::Age, id, before);
         self.slab.push_back(Order::Written, id);
+        self.count_round(id);
+    }
+
+    /// An entry was written: it goes to the end of the order of writing, unless it was put there in this round. So the
+    /// order is exact but for the last quarter of it, which pressure does not take, and what is hot does not touch two
+    /// neighbours' memory each time it is written.
+    fn written(&mut self, id: SlotId) {
+        if self.slab.get(id).is_some_and(|slot| slot.round != self.round) {
+            self.slab.move_back(Order::Written, id);
+            self.count_round(id);
+        }
+    }
+
+    fn count_round(&mut self, id: SlotId) {
+        if let Some(slot) = self.slab.get_mut(id) {
+            slot.round = self.round;
+        }
+        self.round_left = self.round_left.saturating_sub(1);
+        if self.round_left == 0 {
+            self.round = self.round.wrapping_add(1);
+            self.round_left = self.slab.length(Order::Written) / ROUNDS;
+        }
     }
 
     /// Changes a slot and keeps the weights.

@@ -256,6 +256,8 @@ pub(crate) struct Slot {
     /// The part of the key's hash that the shard's index goes by.
     pub(crate) tag: u32,
     pub(crate) index: IndexId,
+    /// When it was last put at the end of the order of writing: see `Shard::written`.
+    pub(crate) round: u16,
     pub(crate) id: SmolStr,
     pub(crate) pending: Option<Entry>,
     extra: Option<Box<Extra>>,
@@ -287,7 +289,7 @@ static UNKNOWN: Known = Known::Unknown;
 
 impl Slot {
     pub(crate) fn new(tag: u32, index: IndexId, id: &str) -> Self {
-        Self { tag, index, id: SmolStr::new(id), pending: None, extra: None }
+        Self { tag, index, round: 0, id: SmolStr::new(id), pending: None, extra: None }
     }
 
     pub(crate) fn known(&self) -> &Known {

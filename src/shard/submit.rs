@@ -203,7 +203,7 @@ impl Shard {
 
     /// After an operation was folded into a slot's topmost entry.
     fn folded(&mut self, id: SlotId, index: IndexId, misfits: u64) {
-        self.slab.move_back(Order::Written, id);
+        self.written(id);
         let counts = self.counts_mut(index);
         counts.folded += 1;
         counts.misfits += misfits;

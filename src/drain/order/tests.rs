@@ -21,7 +21,7 @@ fn item(index: &str, id: &str) -> Item {
 /// The ids of items of the indices with these numbers, ordered.
 fn ordered(names: &[&str], keys: &[(usize, String)]) -> Vec<(String, String)> {
     let items: Vec<Item> = keys.iter().map(|(index, id)| item(names[*index], id)).collect();
-    let indices = keys.iter().map(|(index, _)| IndexId(u32::try_from(*index).expect("few")));
+    let indices = keys.iter().map(|(index, _)| IndexId(u16::try_from(*index).expect("few")));
     let order = order(indices, &items);
     assert_eq!(order.len(), items.len());
     order
