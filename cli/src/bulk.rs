@@ -1,7 +1,8 @@
 //! The action lines of Elasticsearch's bulk format: `{"update":{"_index":"aircraft","_id":"N14228"}}`.
 //!
 //! # Design
-//! A line is read in one pass and borrows from its text; only a name with an escape is copied. The metadata
+//! A line is read in one pass and borrows from its text; only a name with an escape is copied. The form that nearly
+//! every line has is read by comparing bytes ([`PlainLine`]), all others by a cursor. The metadata
 //! are `_index`, `_id` and `routing`. A name may be written as an integer, as the servers take it, and
 //! `null` is as if it were not there. Anything else is refused with the place in the line.
 //!
@@ -15,6 +16,9 @@
 //! 1. Any bytes give a line or a refusal, never a panic; the offset of a refusal is at most the length.
 //! 2. A line that is read, written with [`ActionLine::write`] and read again is equal.
 
+mod plain;
+
+pub use plain::PlainLine;
 use std::{borrow::Cow, fmt};
 
 /// What an action line asks for.
@@ -87,6 +91,19 @@ impl fmt::Display for BadLine {
 impl<'a> ActionLine<'a> {
     /// Reads a line, with or without its line end.
     pub fn read(line: &'a [u8]) -> Result<Self, BadLine> {
+        if let Some(PlainLine { verb, index, id }) = PlainLine::read(line) {
+            return Ok(Self {
+                verb,
+                index: index.map(Cow::Borrowed),
+                id: Some(Cow::Borrowed(id)),
+                routing: None,
+            });
+        }
+        Self::read_any(line)
+    }
+
+    /// Reads a line of whatever form.
+    fn read_any(line: &'a [u8]) -> Result<Self, BadLine> {
         let mut cursor = Cursor { text: line, at: 0 };
         let mut verb = None;
         cursor.action(&mut verb).map_err(|(offset, message)| BadLine {
@@ -154,7 +171,8 @@ impl<'a> Cursor<'a> {
 
     /// The fields of the metadata, to and with the closing brace.
     fn metadata(&mut self, line: &mut ActionLine<'a>) -> Result<(), Refusal> {
-        let mut seen: Vec<&'static str> = Vec::new();
+        // Read already, be it as null.
+        let mut seen = [false; 3];
         self.space();
         if self.peek() == Some(b'}') {
             self.at += 1;
@@ -164,19 +182,19 @@ impl<'a> Cursor<'a> {
             self.space();
             let start = self.at;
             let name = self.string("a metadata field")?;
-            let (name, place) = match name.as_ref() {
-                "_index" => ("_index", &mut line.index),
-                "_id" => ("_id", &mut line.id),
-                "routing" => ("routing", &mut line.routing),
+            let [seen_index, seen_id, seen_routing] = &mut seen;
+            let (name, place, seen) = match name.as_ref() {
+                "_index" => ("_index", &mut line.index, seen_index),
+                "_id" => ("_id", &mut line.id, seen_id),
+                "routing" => ("routing", &mut line.routing, seen_routing),
                 other => {
                     let known = "_index, _id and routing are known";
                     return Err((start, format!("metadata field {other:?} is not supported: {known}")));
                 }
             };
-            if seen.contains(&name) {
+            if std::mem::replace(seen, true) {
                 return Err((start, format!("{name} is given twice")));
             }
-            seen.push(name);
             self.expect(b':', "expected a colon after the field's name")?;
             *place = self.name_or_null(name)?;
             self.space();

@@ -79,6 +79,52 @@ fn a_refusal_has_the_place_the_reason_and_the_verb_where_it_was_clear() {
     }
 }
 
+/// Lines of the plain form, and lines that are nearly of it.
+fn near_plain(choices: [usize; 6]) -> Vec<u8> {
+    let pick = |of: &[&'static str], at: usize| of.get(choices[at] % of.len()).copied().unwrap_or_default();
+    let names = ["a", "", "N14228", "é", "a\\u0061", "\\\"", "\u{1}", "\u{7f}", "a,b}}", " "];
+    let (index, id) = (pick(&names, 2), pick(&names, 3));
+    let start = pick(
+        &["{\"update\":{", "{\"index\":{", "{\"create\":{", "{\"delete\":{", "{\"updat\":{", "{ \"index\":{"],
+        0,
+    );
+    let end = pick(&["}}", "}}\n", "}}\r\n", "}} \n", "}", "}}}", ",\"routing\":\"r\"}}", "}}\r"], 4);
+    let names = match choices[1] % 6 {
+        0 => format!("\"_id\":\"{id}\""),
+        1 => format!("\"_index\":\"{index}\",\"_id\":\"{id}\""),
+        2 => format!("\"_id\":\"{id}\",\"_index\":\"{index}\""),
+        3 => format!("\"_index\":\"{index}\""),
+        4 => format!("\"_index\":\"{index}\", \"_id\":\"{id}\""),
+        _ => format!("\"_index\":\"{index}\",\"_id\":7"),
+    };
+    let mut line = format!("{start}{names}{end}").into_bytes();
+    if choices[5] % 4 == 0 {
+        let at = choices[5] / 4 % line.len();
+        line[at] = 0xc3;
+    }
+    line
+}
+
+#[test]
+fn what_is_read_as_a_plain_line_the_general_reader_reads_alike() {
+    let mut random = rand_pcg::Lcg128Xsl64::new(4, 2);
+    let mut plain_lines = 0;
+    for _ in 0..20_000 {
+        let line = near_plain([(); 6].map(|()| rand_pcg::rand_core::Rng::next_u32(&mut random) as usize));
+        let Some(plain) = PlainLine::read(&line) else { continue };
+        let read = ActionLine::read_any(&line).unwrap();
+        assert_eq!(
+            (read.verb, read.index.as_deref(), read.id.as_deref()),
+            (plain.verb, plain.index, Some(plain.id))
+        );
+        assert_eq!(read.routing, None);
+        plain_lines += 1;
+    }
+    assert!(plain_lines > 500, "{plain_lines}");
+    let usual = br#"{"update":{"_index":"aircraft","_id":"N14228"}}"#;
+    assert_eq!(PlainLine::read(usual).map(|line| line.id), Some("N14228"));
+}
+
 #[test]
 fn bytes_that_are_not_utf8_are_refused_at_their_place() {
     let bad = ActionLine::read(b"{\"index\":{\"_id\":\"ab\xff\"}}").unwrap_err();

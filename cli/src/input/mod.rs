@@ -30,7 +30,7 @@ pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How much is read from a file at once.
 const FILE_BUFFER_BYTES: usize = 64 * 1024;
 /// How much text is held between the decoder and the lines.
-const TEXT_BUFFER_BYTES: usize = 128 * 1024;
+const TEXT_BUFFER_BYTES: usize = 256 * 1024;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -146,6 +146,17 @@ impl Lines {
     /// The number of the line read last; the first is 1.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// What has been read of the source and is not in a line yet. It may end within a line.
+    pub fn buffered(&self) -> &[u8] {
+        self.text.buffer()
+    }
+
+    /// Takes `lines` whole lines, `bytes` of [`Lines::buffered`], as read.
+    pub fn take(&mut self, bytes: usize, lines: u64) {
+        self.text.consume(bytes);
+        self.number += lines;
     }
 
     /// Puts the next line, with its line end if it has one, in place of what is in `line`. Calls

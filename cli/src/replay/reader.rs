@@ -18,7 +18,7 @@ use super::{
     inputs::Inputs,
 };
 use crate::{
-    bulk::{self, ActionLine, BadLine, Verb},
+    bulk::{self, ActionLine, BadLine, PlainLine, Verb},
     failure::{Failure, Result},
     input::{LINE_BYTES_MAX, Lines, Piece},
     rejects::{Refusal, Rejects},
@@ -27,7 +27,7 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::{BuildHasher, RandomState},
     io,
     sync::{Arc, atomic::AtomicU64},
 };
@@ -86,8 +86,11 @@ impl Step<'_> {
     fn run(mut self) -> Result {
         let mut is_read = false;
         while !self.reader.stop.is_set() {
-            if !is_read && !self.next_action()? {
-                break;
+            if !is_read {
+                self.take_plain();
+                if !self.next_action()? {
+                    break;
+                }
             }
             is_read = false;
             if bulk::is_blank(&self.action) {
@@ -108,6 +111,26 @@ impl Step<'_> {
             result?;
         }
         Ok(())
+    }
+
+    /// Takes in operations as they lie in the buffer, until one is not whole there or is not of the plain form.
+    fn take_plain(&mut self) {
+        let Reader { spread, index, stop, .. } = &mut *self.reader;
+        while !stop.is_set() {
+            let text = self.lines.buffered();
+            let Some((action, rest)) = first_line(text) else { return };
+            let Some(line) = PlainLine::read(action) else { return };
+            let Some(name) = line.index.or(index.as_deref()) else { return };
+            let (body, lines) = match first_line(rest) {
+                _ if !line.verb.has_body() => (&[][..], 1),
+                Some((body, _)) => (body, 2),
+                None => return,
+            };
+            let names = Names { index: name, id: line.id, routing: None };
+            spread.push(line.verb, names, self.lines.number() + 1, [action, body]);
+            let bytes = action.len() + body.len();
+            self.lines.take(bytes, lines);
+        }
     }
 
     /// Reads an action line; false at the end of the input.
@@ -246,6 +269,12 @@ impl Step<'_> {
     }
 }
 
+/// The first line of a text, with its end, and what comes behind it.
+#[inline]
+fn first_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    text.split_at_checked(memchr::memchr(b'\n', text)? + 1)
+}
+
 /// Which of the two line buffers a line goes to.
 #[derive(Clone, Copy)]
 enum Place {
@@ -329,13 +358,10 @@ impl Spread {
     }
 }
 
-/// 64 bits of a key. The length keeps ("ab", "c") and ("a", "bc") apart.
+/// 64 bits of a key: those of the id, under a seed that the index gives.
 fn key_hash(names: Names<'_>) -> u64 {
-    let mut hasher = XxHash3_64::new();
-    hasher.write(&(names.index.len() as u64).to_le_bytes());
-    hasher.write(names.index.as_bytes());
-    hasher.write(names.id.as_bytes());
-    hasher.finish()
+    let seed = XxHash3_64::oneshot(names.index.as_bytes());
+    XxHash3_64::oneshot_with_seed(seed, names.id.as_bytes())
 }
 
 /// The high bits choose the writer.

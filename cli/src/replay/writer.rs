@@ -12,9 +12,11 @@ use crate::{
     sync::Stop,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use millpond::ErrorKind;
+use millpond::{ErrorKind, Operation};
 use std::{sync::Arc, time::Duration};
 
+/// Operations that are submitted at once.
+const BATCH: usize = 64;
 /// How often a writer without work looks whether it should stop.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -40,21 +42,28 @@ pub(super) struct End {
     pub(super) bytes_in: u64,
 }
 
+/// What was accepted so far.
+struct Accepted {
+    distinct: Distinct,
+    bytes_in: u64,
+}
+
+impl Accepted {
+    fn add(&mut self, queued: &Queued<'_>) -> Result {
+        self.bytes_in += queued.bytes();
+        self.distinct.add(queued.hash).map_err(|error| uncounted(&error))
+    }
+}
+
 impl Writer {
     /// Works until the reader has ended and all is submitted. After a stop it submits what it was sent, as long as
     /// the engine takes it at once.
     pub(super) fn run(self) -> Result<End> {
-        let mut distinct = Distinct::new(self.distinct_capacity);
-        let mut bytes_in = 0;
+        let mut accepted = Accepted { distinct: Distinct::new(self.distinct_capacity), bytes_in: 0 };
         loop {
             match self.chunks.recv_timeout(LOOK) {
                 Ok(chunk) => {
-                    for queued in chunk.operations() {
-                        if self.submit(&queued, chunk.source)? {
-                            distinct.add(queued.hash).map_err(|error| uncounted(&error))?;
-                            bytes_in += queued.bytes();
-                        }
-                    }
+                    self.take_in(&chunk, &mut accepted)?;
                     // The reader may have ended; then nobody needs it.
                     let _ = self.recycle.send(chunk);
                 }
@@ -62,25 +71,56 @@ impl Writer {
                 Err(_) => break,
             }
         }
-        let documents = distinct.count().map_err(|error| uncounted(&error))?;
-        Ok(End { documents, bytes_in })
+        let documents = accepted.distinct.count().map_err(|error| uncounted(&error))?;
+        Ok(End { documents, bytes_in: accepted.bytes_in })
     }
 
-    /// True if the engine accepted the operation; false if it was refused, or there was no room before the stop.
-    fn submit(&self, queued: &Queued<'_>, source: usize) -> Result<bool> {
+    /// Submits the operations of a chunk, in order, a batch at a time.
+    fn take_in(&self, chunk: &Chunk, accepted: &mut Accepted) -> Result {
+        let mut rest = chunk.operations();
+        let (mut queued, mut operations) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         loop {
-            let Err(refused) = self.engine.submit(queued.operation) else { return Ok(true) };
-            let error = refused.error();
-            if error.is_bad_input() {
-                self.refuse(queued, source, error)?;
-                return Ok(false);
+            queued.clear();
+            queued.extend(rest.by_ref().take(BATCH));
+            operations.clear();
+            operations.extend(queued.iter().map(|queued| queued.operation));
+            let (mut queued, mut operations) = (queued.as_slice(), operations.as_slice());
+            if queued.is_empty() {
+                return Ok(());
             }
-            if !error.is_temporary() {
-                return Err(Failure::Failed(error.to_string()));
+            while !queued.is_empty() {
+                let done = self.submit(queued, operations, chunk.source, accepted)?;
+                queued = queued.get(done..).unwrap_or_default();
+                operations = operations.get(done..).unwrap_or_default();
             }
-            if self.stop.is_set() {
-                return Ok(false);
+        }
+    }
+
+    /// Submits a batch; how much of it is done with. The rest is to be tried again.
+    fn submit(
+        &self,
+        queued: &[Queued<'_>],
+        operations: &[Operation<'_>],
+        source: usize,
+        accepted: &mut Accepted,
+    ) -> Result<usize> {
+        let (refused, stopped_at) = match self.engine.submit_batch(operations) {
+            Ok(_) => (Vec::new(), None),
+            Err(error) => (error.refused, error.stopped_at),
+        };
+        let tried = stopped_at.unwrap_or(queued.len());
+        let mut refused = refused.into_iter().peekable();
+        for (position, queued) in queued.iter().enumerate().take(tried) {
+            match refused.next_if(|(at, _)| *at == position) {
+                Some((_, error)) => self.refuse(queued, source, &error)?,
+                None => accepted.add(queued)?,
             }
+        }
+        match refused.next() {
+            Some((_, error)) if !error.is_temporary() => Err(Failure::Failed(error.to_string())),
+            // There was no room for this one before the stop.
+            Some(_) if self.stop.is_set() => Ok(tried + 1),
+            _ => Ok(tried),
         }
     }
 
