@@ -253,26 +253,11 @@ impl<'a> Reader<'a> {
         for (section, at) in rest {
             let mut added = Vec::new();
             self.section(*section, *at, &mut added)?;
-            let joined = Self::join(part(out, start, out.len()), &added, *at)?;
+            let joined = join(part(out, start, out.len()), &added, *at)?;
             out.truncate(start);
             out.extend_from_slice(&joined);
         }
         Ok(())
-    }
-
-    /// The fields of two parts of one body, which may share levels and nothing else.
-    fn join(one: &[u8], other: &[u8], at: usize) -> Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(one.len() + other.len());
-        let mut fold = Fold { levels_only: true, ..Fold::default() };
-        fold.fields(one, other, &mut out);
-        match fold.clash {
-            None => Ok(out),
-            Some(mut names) => {
-                names.reverse();
-                let path = String::from_utf8_lossy(&names.join(&b'.')).into_owned();
-                Err(invalid(format!("the path {path} is touched twice in one body"), at))
-            }
-        }
     }
 
     fn section(self, section: Section, at: usize, out: &mut Vec<u8>) -> Result<()> {
@@ -406,7 +391,7 @@ impl<'a> Reader<'a> {
             _ => {
                 let (first, second) = pairs.split_at(pairs.len() / 2);
                 let (one, other) = (self.fold_pairs(first)?, self.fold_pairs(second)?);
-                Self::join(&one, &other, second.first().copied().unwrap_or(0))
+                join(&one, &other, second.first().copied().unwrap_or(0))
             }
         }
     }
@@ -445,6 +430,21 @@ impl<'a> Reader<'a> {
             close(&mut out, level);
         }
         Ok(out)
+    }
+}
+
+/// The fields of two parts of one body, which may share levels and nothing else.
+pub(super) fn join(one: &[u8], other: &[u8], at: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(one.len() + other.len());
+    let mut fold = Fold { levels_only: true, ..Fold::default() };
+    fold.fields(one, other, &mut out);
+    match fold.clash {
+        None => Ok(out),
+        Some(mut names) => {
+            names.reverse();
+            let path = String::from_utf8_lossy(&names.join(&b'.')).into_owned();
+            Err(invalid(format!("the path {path} is touched twice in one body"), at))
+        }
     }
 }
 

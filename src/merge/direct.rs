@@ -3,37 +3,34 @@
 //! # Design
 //! One pass over the text: each name and value goes to the output as soon as its end is found. As in
 //! [`glance`](super::json::glance) the answer is the operation or nothing; then [`body`](super::body) reads the text
-//! again, and decides. Left to it are `set`, `then`, sections that share a level, and all that is refused.
+//! again, and decides. Left to it are `set`, `then`, and all that is refused.
 //!
-//! The sections of a body are written one after another, the names on their upper levels held apart as if they
-//! were one object's: then joining them is putting them in a row.
-//!
-//! Lengths take the bytes they need: one, nearly always, for which room is left; where a level turns out longer,
-//! it is moved.
+//! The sections of a body are written one after another. Where no name is on the upper level of two, that is all
+//! there is to joining them.
 //!
 //! # Invariants
-//! 1. What is written here is what [`body`](super::body) writes, but for the padding of lengths.
+//! 1. What is written here is what [`body`](super::body) writes, byte for byte.
 
 #![expect(
     clippy::inline_always,
     reason = "measured: left to its own judgement the compiler makes calls of steps shorter than a call"
 )]
 
-use super::body::level_kind;
+mod writer;
+
+use super::body::{join, level_kind};
 use super::encoding::Kind;
 use super::json::between::{Next, name_after, next_member, opened, space, until, value_after};
 use super::json::equal::equal;
-use super::json::glance::{Glance, LEVELS_MAX, Level, Seen, short_print};
+use super::json::glance::{Glance, LEVELS_MAX, Level, short_print};
 use super::json::scan::{Elements, byte, part, trim};
 use super::list::write_new_elements;
-use super::net::{Absent, HEADER_BYTES, header};
+use super::net::Absent;
 use super::scope::Scope;
+use writer::Writer;
 
 /// Bytes by which an operation may be longer than its text: a header, and lengths.
 const LONGER_MAX: usize = 64;
-
-/// A length below this takes one byte.
-const SHORT: usize = 0x80;
 
 /// Writes an update's net operation to `out`, whatever is there; nothing where that takes more than a glance.
 pub(super) fn encode(text: &[u8], scope: &Scope, out: &mut Vec<u8>) -> Option<()> {
@@ -42,14 +39,12 @@ pub(super) fn encode(text: &[u8], scope: &Scope, out: &mut Vec<u8>) -> Option<()
     if out.len() < room {
         out.resize(room, 0);
     }
-    let direct = Direct { glance, increment_digits: scope.increment_digits, out, at: HEADER_BYTES };
+    let writer = Writer::new(out, glance.reader());
+    let direct = Direct { glance, increment_digits: scope.increment_digits, writer, names: Level::default() };
     let end = direct.run()?;
     out.truncate(end);
     Some(())
 }
-
-/// Bytes before the payload of a run of one primitive: two lengths, and a kind between.
-const LEVEL_BYTES: usize = 3;
 
 /// A key of a body.
 #[derive(Clone, Copy, Debug)]
@@ -106,21 +101,21 @@ const SECTIONS: u32 = 0xFFFF;
 struct Direct<'a, 'o> {
     glance: Glance<'a>,
     increment_digits: Option<usize>,
-    out: &'o mut [u8],
-    /// Where the next field goes.
-    at: usize,
+    writer: Writer<'o>,
+    /// The names on the upper level.
+    names: Level,
 }
 
 impl<'a> Direct<'a, '_> {
     /// Writes the operation; where it ends.
     fn run(mut self) -> Option<usize> {
-        let (mut keys, mut names) = (0_u32, Level::default());
+        let mut keys = 0_u32;
         let (mut upsert, mut doc_as_upsert, mut detect_noop) = (None, false, true);
         let text = space(self.glance.text());
         let mut rest = name_after(opened(text)?)?;
         let end = loop {
             // Told apart by their bits: the keys of a body are no names of a level.
-            let name = self.glance.name(rest, &mut names.below())?;
+            let name = self.glance.name(rest, &mut self.names.below())?;
             let key = Key::of(quoted(rest, name.after), name.print)?;
             let value = value_after(name.after)?;
             if keys & key.bit() != 0 {
@@ -128,10 +123,10 @@ impl<'a> Direct<'a, '_> {
             }
             keys |= key.bit();
             let after = match key {
-                Key::Section(kind) => self.section(kind, opened(value)?, &mut names)?,
+                Key::Section(kind) => self.section(kind, opened(value)?)?,
                 Key::Upsert => {
                     opened(value)?;
-                    let after = self.glance.value(value, names, LEVELS_MAX)?;
+                    let after = self.glance.value(value, self.names, LEVELS_MAX)?;
                     upsert = Some(until(value, after));
                     after
                 }
@@ -147,25 +142,27 @@ impl<'a> Direct<'a, '_> {
         if keys & SECTIONS == 0 {
             return None;
         }
-        let fields = self.at - HEADER_BYTES;
         let absent = match upsert {
             _ if doc_as_upsert => Absent::FromPatch,
-            Some(document) => {
-                self.put_upsert(document)?;
-                Absent::Document(document)
-            }
+            Some(document) => Absent::Document(document),
             None => Absent::None,
         };
-        *self.out.first_chunk_mut()? = header(!detect_noop, absent, u32::from(fields > 0));
-        Some(self.at)
+        self.writer.finish(!detect_noop, absent)
     }
 
-    /// Writes the fields of a section, of which this follows the opening brace; what follows it.
-    fn section(&mut self, kind: Kind, rest: &'a [u8], names: &mut Level) -> Option<&'a [u8]> {
-        match name_after(rest) {
-            Some(first) => self.fields(kind, first, names, LEVELS_MAX),
-            None => space(rest).strip_prefix(b"}"),
+    /// Writes the fields of a section, of which this follows the opening brace, and joins them with those before; what
+    /// follows it.
+    fn section(&mut self, kind: Kind, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let Some(first) = name_after(rest) else { return space(rest).strip_prefix(b"}") };
+        let (start, mut names) = (self.writer.at, self.names.below());
+        let after = self.fields(kind, first, &mut names, LEVELS_MAX)?;
+        if self.glance.have_in_common(self.names, names) {
+            let (before, added) = self.writer.split_at(start)?;
+            let joined = join(before, added, 0).ok()?;
+            self.writer.replace(&joined)?;
         }
+        self.names = self.names.with(names);
+        Some(after)
     }
 
     /// Writes the fields of a level, of which this follows the opening quote of the first; what follows it.
@@ -179,14 +176,14 @@ impl<'a> Direct<'a, '_> {
         let levels_left = levels_left.checked_sub(1)?;
         loop {
             let name = self.glance.name(rest, names)?;
-            self.put_name(rest, name)?;
+            self.writer.put_name(rest, quoted(rest, name.after).len(), name.word)?;
             let value = value_after(name.after)?;
             let after = if let Some(level) = opened(value) {
                 self.level(kind, level, *names, levels_left)?
             } else {
                 let after = self.glance.value(value, *names, levels_left)?;
                 match kind {
-                    Kind::Set => self.put_payload(kind, value, value.len() - after.len())?,
+                    Kind::Set => self.writer.put_payload(kind, value, value.len() - after.len())?,
                     _ => self.operand(kind, value, after)?,
                 }
                 after
@@ -200,14 +197,13 @@ impl<'a> Direct<'a, '_> {
 
     /// Writes the field of an object, of which this follows the opening brace; what follows it.
     fn level(&mut self, kind: Kind, rest: &'a [u8], above: Level, levels_left: usize) -> Option<&'a [u8]> {
-        let start = self.at;
-        self.at += LEVEL_BYTES;
+        let start = self.writer.open();
         let after = match name_after(rest) {
             Some(first) => self.fields(kind, first, &mut above.below(), levels_left)?,
             None if kind == Kind::Set => space(rest).strip_prefix(b"}")?,
             None => return None,
         };
-        self.close(start, level_kind(kind))?;
+        self.writer.close(start, level_kind(kind))?;
         Some(after)
     }
 
@@ -227,17 +223,17 @@ impl<'a> Direct<'a, '_> {
             return None;
         }
         match kind {
-            Kind::Remove => self.put_payload(kind, value, 0),
+            Kind::Remove => self.writer.put_payload(kind, value, 0),
             Kind::Append | Kind::Union | Kind::Subtract if first == b'[' => {
                 let elements = trim(part(operand, 1, operand.len() - 1));
                 if kind == Kind::Append || are_distinct(elements) {
-                    return self.put_bytes(kind, elements);
+                    return self.writer.put_bytes(kind, elements);
                 }
                 let mut distinct = Vec::new();
                 write_new_elements(b"", elements, &mut distinct);
-                self.put_bytes(kind, &distinct)
+                self.writer.put_bytes(kind, &distinct)
             }
-            _ => self.put_payload(kind, value, operand.len()),
+            _ => self.writer.put_payload(kind, value, operand.len()),
         }
     }
 
@@ -252,132 +248,12 @@ impl<'a> Direct<'a, '_> {
         *is_true = value.first() == Some(&b't');
         (value.first() != Some(&b'n')).then_some(after)
     }
-
-    /// Writes a word, of which only some bytes may be meant to stay.
-    #[inline(always)]
-    fn put_word(&mut self, at: usize, word: u64) -> Option<()> {
-        *self.out.get_mut(at..)?.first_chunk_mut()? = word.to_le_bytes();
-        Some(())
-    }
-
-    /// Copies text by words from `done` bytes on: what was copied before, together with other things.
-    #[inline(always)]
-    fn put_text(&mut self, at: usize, from: &'a [u8], mut done: usize, length: usize) -> Option<()> {
-        while done < length {
-            self.put_word(at + done, self.glance.word(from.get(done..)?))?;
-            done += 8;
-        }
-        Some(())
-    }
-
-    /// Writes the name of a field: one without escapes.
-    #[inline(always)]
-    fn put_name(&mut self, from: &'a [u8], name: Seen<'a>) -> Option<()> {
-        let length = quoted(from, name.after).len();
-        if length << 1 >= SHORT {
-            return None;
-        }
-        self.put_word(self.at, (name.word << 8) | ((length as u64) << 1))?;
-        self.put_text(self.at + 1, from, 7, length)?;
-        self.at += 1 + length;
-        Some(())
-    }
-
-    /// Writes a run of one primitive, whose payload is the start of what is left.
-    #[inline(always)]
-    fn put_payload(&mut self, kind: Kind, from: &'a [u8], length: usize) -> Option<()> {
-        if length + 2 >= SHORT {
-            return self.put_bytes(kind, part(from, 0, length));
-        }
-        self.put_word(self.at, (self.glance.word(from) << 24) | level_word(length, kind))?;
-        self.put_text(self.at + LEVEL_BYTES, from, 5, length)?;
-        self.at += LEVEL_BYTES + length;
-        Some(())
-    }
-
-    /// Writes a run of one primitive.
-    #[inline(never)]
-    fn put_bytes(&mut self, kind: Kind, payload: &[u8]) -> Option<()> {
-        let at = self.put_level(self.at, kind, payload.len())?;
-        self.at = at + payload.len();
-        self.out.get_mut(at..self.at)?.copy_from_slice(payload);
-        Some(())
-    }
-
-    /// Writes the length of a run, its only primitive's kind, and that one's length; the place after them.
-    #[inline(never)]
-    fn put_level(&mut self, at: usize, kind: Kind, length: usize) -> Option<usize> {
-        let at = self.put_length(at, 1 + length_bytes(length) + length)?;
-        *self.out.get_mut(at)? = kind as u8;
-        self.put_length(at + 1, length)
-    }
-
-    fn put_length(&mut self, mut at: usize, mut length: usize) -> Option<usize> {
-        while length >= SHORT {
-            *self.out.get_mut(at)? = low_byte(length) | 0x80;
-            (at, length) = (at + 1, length >> 7);
-        }
-        *self.out.get_mut(at)? = low_byte(length);
-        Some(at + 1)
-    }
-
-    /// Fills in what stands before the fields of a level, for which there is room at `start`.
-    #[inline(always)]
-    fn close(&mut self, start: usize, kind: Kind) -> Option<()> {
-        let length = self.at - start - LEVEL_BYTES;
-        if length + 2 >= SHORT {
-            return self.close_long(start, kind, length);
-        }
-        let head: &mut [u8; LEVEL_BYTES] = self.out.get_mut(start..)?.first_chunk_mut()?;
-        *head = [low_byte(length + 2), kind as u8, low_byte(length)];
-        Some(())
-    }
-
-    #[inline(never)]
-    fn close_long(&mut self, start: usize, kind: Kind, length: usize) -> Option<()> {
-        let inner = length_bytes(length);
-        let bytes = length_bytes(1 + inner + length) + 1 + inner;
-        self.make_room(start + LEVEL_BYTES, bytes - LEVEL_BYTES)?;
-        self.put_level(start, kind, length).map(drop)
-    }
-
-    /// Moves what was written from a place on.
-    fn make_room(&mut self, from: usize, bytes: usize) -> Option<()> {
-        let written = self.out.get_mut(..self.at + bytes)?;
-        written.copy_within(from..self.at, from + bytes);
-        self.at += bytes;
-        Some(())
-    }
-
-    /// Puts an absent document before the fields.
-    fn put_upsert(&mut self, document: &[u8]) -> Option<()> {
-        self.make_room(HEADER_BYTES, length_bytes(document.len()) + document.len())?;
-        let at = self.put_length(HEADER_BYTES, document.len())?;
-        self.out.get_mut(at..at + document.len())?.copy_from_slice(document);
-        Some(())
-    }
 }
 
 /// A name, given what follows its opening quote and its closing one.
 #[inline(always)]
 fn quoted<'a>(start: &'a [u8], after: &[u8]) -> &'a [u8] {
     part(start, 0, start.len().wrapping_sub(after.len() + 1))
-}
-
-/// A level's three bytes, in a word.
-#[inline(always)]
-fn level_word(length: usize, kind: Kind) -> u64 {
-    let length = length as u64;
-    (length + 2) | (kind as u64) << 8 | length << 16
-}
-
-fn low_byte(length: usize) -> u8 {
-    length.to_le_bytes()[0]
-}
-
-/// Bytes of a length.
-fn length_bytes(length: usize) -> usize {
-    (usize::BITS - (length | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// Elements that are compared one with another here.

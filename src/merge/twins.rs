@@ -2,12 +2,11 @@
 //!
 //! # Design
 //! [`glance`] and [`direct`] may pass on whatever they like; what they take, [`check`](super::json::check) and
-//! [`body`] must take too, and write the same. Lengths are compared by what they say: the careful path pads some.
+//! [`body`] must take too, and write the same, byte for byte.
 
-use super::encoding::{Fields, Run, write_length, write_name};
 use super::json::check::check_object;
 use super::json::glance;
-use super::net::{Absent, NetRef, Parts, header};
+use super::net::NetRef;
 use super::scope::Scope;
 use super::{body, direct, validate};
 
@@ -50,7 +49,7 @@ pub(crate) fn update(text: &[u8]) -> Result<Taken, String> {
             (true, Err(error)) => return Err(format!("taken at a glance, but {error}")),
             (true, Ok(())) => {
                 validate(NetRef::from_bytes(&quick))?;
-                if quick != packed(NetRef::from_bytes(&careful)) {
+                if quick != careful {
                     return Err(format!("written at a glance as {quick:?}, but {careful:?}"));
                 }
                 Taken::Quickly
@@ -58,35 +57,4 @@ pub(crate) fn update(text: &[u8]) -> Result<Taken, String> {
         };
     }
     Ok(taken)
-}
-
-/// The same operation, its lengths in as few bytes as they take.
-fn packed(net: NetRef<'_>) -> Vec<u8> {
-    let Parts::Patch(patch) = net.parts() else { return net.as_bytes().to_vec() };
-    let longest_run = u32::try_from(net.longest_run()).unwrap_or(u32::MAX);
-    let mut out = header(patch.is_always_written, patch.absent, longest_run).to_vec();
-    if let Absent::Document(document) = patch.absent {
-        write_length(&mut out, document.len());
-        out.extend_from_slice(document);
-    }
-    out.extend(packed_fields(patch.fields));
-    out
-}
-
-fn packed_fields(fields: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for field in Fields(fields) {
-        let mut run = Vec::new();
-        for primitive in Run(field.run).primitives() {
-            let merged = primitive.kind.is_merge().then(|| packed_fields(primitive.payload));
-            let payload = merged.as_deref().unwrap_or(primitive.payload);
-            run.push(primitive.kind as u8);
-            write_length(&mut run, payload.len());
-            run.extend_from_slice(payload);
-        }
-        write_name(&mut out, field.name);
-        write_length(&mut out, run.len());
-        out.extend(run);
-    }
-    out
 }

@@ -68,6 +68,12 @@ impl Level {
     pub(in crate::merge) fn below(&self) -> Self {
         Self { from: self.to, to: self.to, seen: 0 }
     }
+
+    /// This object with names that were put [`below`](Self::below) it.
+    #[inline(always)]
+    pub(in crate::merge) fn with(&self, added: Self) -> Self {
+        Self { from: self.from, to: added.to, seen: self.seen | added.seen }
+    }
 }
 
 /// A name.
@@ -118,6 +124,11 @@ impl<'a> Glance<'a> {
     /// The whole text.
     pub(in crate::merge) fn text(&self) -> &'a [u8] {
         self.text
+    }
+
+    /// What reads the text.
+    pub(in crate::merge) fn reader(&self) -> Reader {
+        self.reader
     }
 
     /// The first eight bytes of what is left.
@@ -220,9 +231,20 @@ impl<'a> Glance<'a> {
         Some(())
     }
 
+    /// True where names of two objects may be equal.
+    #[inline(always)]
+    pub(in crate::merge) fn have_in_common(&self, one: Level, other: Level) -> bool {
+        one.seen & other.seen != 0
+            && self.prints_of(other).iter().any(|print| self.prints_of(one).contains(print))
+    }
+
+    fn prints_of(&self, level: Level) -> &[u64] {
+        self.prints.get(level.from..level.to).unwrap_or_default()
+    }
+
     #[inline(never)]
     fn stands(&self, print: u64, level: Level) -> bool {
-        self.prints.get(level.from..level.to).is_none_or(|prints| prints.contains(&print))
+        self.prints_of(level).contains(&print)
     }
 
     /// The string of which this follows the opening quote; what follows it.

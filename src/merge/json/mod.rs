@@ -20,4 +20,4 @@ pub(super) mod glance;
 pub(super) mod number;
 pub(super) mod scan;
 pub(super) mod string;
-mod word;
+pub(super) mod word;

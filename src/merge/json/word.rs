@@ -25,7 +25,7 @@ const fn each(byte: u8) -> u64 {
 
 /// Reads words at the front of what is left of a text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader {
+pub(in crate::merge) struct Reader {
     /// The last eight bytes of the text; of a shorter text all of them, at the upper end.
     last: u64,
 }
@@ -42,7 +42,7 @@ impl Reader {
 
     /// The first eight bytes of what is left of the text.
     #[inline(always)]
-    pub(super) fn word(self, rest: &[u8]) -> u64 {
+    pub(in crate::merge) fn word(self, rest: &[u8]) -> u64 {
         match rest.first_chunk() {
             Some(chunk) => u64::from_le_bytes(*chunk),
             None => self.near_end(rest.len()),
