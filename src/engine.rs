@@ -100,8 +100,11 @@ impl Engine {
             batch_bytes: config.batch_bytes.min(bank.memory.buffer_bytes() / config.drain_threads),
             batch_operations: config.batch_operations,
         };
-        let settings =
-            Settings { pace, late_request_bound_us: crate::clock::micros(config.late_request_bound) };
+        let settings = Settings {
+            pace,
+            late_request_bound_us: crate::clock::micros(config.late_request_bound),
+            keeps_known: config.keep_known,
+        };
         let (base, letters, clock) = (parts.base.clone(), Arc::clone(&parts.letters), parts.clock.clone());
         let drain = Arc::new(Drain::new(Arc::clone(&bank), parts, settings));
         drain.raise_ceiling(clock.wall_us().max(floor).saturating_add(CEILING_AHEAD_US))?;

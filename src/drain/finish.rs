@@ -13,7 +13,7 @@ use crate::{
     Item, ItemAction, Outcome, Shape,
     clock::micros,
     merge::apply,
-    shard::{Flight, Known, Landed, Settlement, Shard, Verdict},
+    shard::{Flight, Garbage, Known, Settlement, Shard, Tracker, Verdict},
     sink::DeadLetter,
 };
 use bytes::Bytes;
@@ -29,8 +29,9 @@ const SETTLE_MAX: usize = 16;
 struct Landing {
     flights: Vec<Flight>,
     settlements: Vec<Settlement>,
-    /// What comes out of the shard; kept for its room.
-    landed: Vec<(Verdict, Option<Landed>)>,
+    /// Who is to be told, and what is to be dropped, outside the lock; kept for their room.
+    landed: Vec<(Verdict, Option<Vec<Tracker>>)>,
+    garbage: Garbage,
 }
 
 impl Drain {
@@ -86,7 +87,11 @@ impl Drain {
         };
         match judge(outcome, past) {
             Fate::Settled { existed, noop } => {
-                let known = known_after(flight, item, existed);
+                let known = if self.settings.keeps_known {
+                    known_after(flight, item, existed)
+                } else {
+                    Known::Unknown
+                };
                 let settlement = Settlement {
                     verdict: Verdict::Done { existed, noop },
                     known: Some(known),
@@ -176,25 +181,25 @@ impl Drain {
 
     /// Settles flights of one shard; tells and drops outside the lock.
     fn settle(&self, landing: &mut Landing, now_us: u64) {
-        let Landing { flights, settlements, landed } = landing;
+        let Landing { flights, settlements, landed, garbage } = landing;
         let Some(shard) = flights.first().map(|flight| flight.shard as usize) else { return };
         let reserved = self.reserve_known(settlements);
         // Nothing is allocated for it under the lock.
         landed.reserve(flights.len());
+        garbage.prepare(flights.len());
         self.bank.with_reserved(shard, reserved, |shard: &mut Shard| {
             for (flight, settlement) in flights.iter().zip(settlements.drain(..)) {
-                landed.push((settlement.verdict, shard.settle(flight, settlement, now_us)));
+                landed.push((settlement.verdict, shard.settle(flight, settlement, now_us, garbage)));
             }
         });
         for (flight, (verdict, landed)) in flights.drain(..).zip(landed.drain(..)) {
-            let Some(landed) = landed else {
+            let Some(trackers) = landed else {
                 self.lost(&flight);
                 continue;
             };
-            for tracker in landed.trackers {
+            for tracker in trackers {
                 tracker.tell(verdict);
             }
-            drop(landed.garbage);
         }
     }
 
@@ -246,7 +251,7 @@ impl Drain {
 
 impl Landing {
     fn new() -> Self {
-        Self { flights: Vec::new(), settlements: Vec::new(), landed: Vec::new() }
+        Self { flights: Vec::new(), settlements: Vec::new(), landed: Vec::new(), garbage: Garbage::default() }
     }
 }
 
@@ -254,7 +259,12 @@ impl Landing {
 fn known_after(flight: &Flight, item: &Item, existed: Option<bool>) -> Known {
     let routing = item.routing.clone();
     match &item.action {
-        ItemAction::Put(source) => Known::Document { source: source.clone(), routing },
+        ItemAction::Put(source) => {
+            // The document of a put lies in its operation, among others: kept, it would keep them as well.
+            let is_part = flight.net.shape() == Shape::Put;
+            let source = if is_part { Bytes::copy_from_slice(source) } else { source.clone() };
+            Known::Document { source, routing }
+        }
         ItemAction::Delete => Known::Absent,
         ItemAction::Net(net) => {
             let (source, routing) = match &flight.known {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Result, Takes,
     document::IndexId,
-    shard::{Bank, Demand, Flight, Known, Room, Settlement, Verdict},
+    shard::{Bank, Demand, Flight, Known, Room, Settlement, Taken, Verdict},
     sink::item_bytes,
 };
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Drain {
     fn take(&self, now_us: u64, demands: &[Demand], first: usize, flush_to: &[u64]) -> (Vec<Flight>, u64) {
         let mut room =
             Room { bytes: self.settings.pace.batch_bytes, operations: self.settings.pace.batch_operations };
-        let mut flights = Vec::new();
+        let mut taken = Taken::default();
         let count = self.bank.shard_count();
         let demand = |demand: Option<&Demand>, shard: usize| match demand {
             Some(demand) => *demand,
@@ -89,7 +89,7 @@ impl Drain {
         };
         'full: for wanted in demands.iter().map(Some).chain([None]) {
             for shard in (first..count).chain(0..first.min(count)) {
-                let full = self.take_from(shard, demand(wanted, shard), now_us, &mut room, &mut flights);
+                let full = self.take_from(shard, demand(wanted, shard), now_us, &mut room, &mut taken);
                 if full {
                     self.scheduler.lock().stopped_at(shard);
                     break 'full;
@@ -97,7 +97,7 @@ impl Drain {
             }
         }
         let wait = self.scheduler.lock().look_again_us(now_us);
-        (flights, wait)
+        (taken.flights, wait)
     }
 
     /// Takes what a shard has for a demand, a few at a time so that nobody waits long for its lock. True where it
@@ -108,17 +108,16 @@ impl Drain {
         mut demand: Demand,
         now_us: u64,
         room: &mut Room,
-        flights: &mut Vec<Flight>,
+        taken: &mut Taken,
     ) -> bool {
         loop {
-            // Grown here, not under the lock.
-            flights.reserve(TAKE_MAX);
-            let (taken, operations) = (flights.len(), room.operations.min(TAKE_MAX));
+            taken.prepare(TAKE_MAX);
+            let (before, operations) = (taken.flights.len(), room.operations.min(TAKE_MAX));
             let mut few = Room { operations, ..*room };
-            let has_more = self.bank.with(shard, |shard| shard.take(demand, now_us, &mut few, flights));
+            let has_more = self.bank.with(shard, |shard| shard.take(demand, now_us, &mut few, taken));
             *room = Room { bytes: few.bytes, operations: room.operations - (operations - few.operations) };
             if let Demand::Pressure { bytes } = &mut demand {
-                let weight: usize = flights.iter().skip(taken).map(Flight::weight).sum();
+                let weight: usize = taken.flights.iter().skip(before).map(Flight::weight).sum();
                 *bytes = bytes.saturating_sub(weight);
             }
             if !has_more || room.operations == 0 || room.bytes == 0 {

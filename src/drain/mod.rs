@@ -64,6 +64,8 @@ const BATCH_OPERATIONS_MAX: usize = u32::MAX as usize;
 pub(crate) struct Settings {
     pub(crate) pace: Pace,
     pub(crate) late_request_bound_us: u64,
+    /// Documents stay known after they have settled.
+    pub(crate) keeps_known: bool,
 }
 
 /// Where drained operations go, and what is read and written on the way.

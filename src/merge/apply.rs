@@ -86,7 +86,7 @@ pub(super) fn write_object(fields: &[u8], out: &mut Vec<u8>, misfits: &mut u64) 
     out.push(b'}');
 }
 
-pub(super) fn write_member_name(raw: &[u8], out: &mut Vec<u8>) {
+fn write_member_name(raw: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(raw);
     out.extend_from_slice(b"\":");

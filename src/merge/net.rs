@@ -137,6 +137,11 @@ impl NetOperation {
         Self(bytes.into_boxed_slice().into())
     }
 
+    /// The same, shared already.
+    pub(crate) fn from_shared(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
     /// Bytes it holds.
     pub(crate) fn weight(&self) -> usize {
         self.0.len()
@@ -265,12 +270,12 @@ impl<'a> NetRef<'a> {
     }
 
     /// Writes the operation to `out`, a document in one piece.
-    pub(crate) fn write_joined(self, out: &mut Vec<u8>) {
+    pub(crate) fn write_joined<O: Output>(self, out: &mut O) {
         if self.is_parted() {
-            out.push(PUT);
+            out.put(&[PUT]);
             parted::join(self.0, out);
         } else {
-            out.extend_from_slice(self.0);
+            out.put(self.0);
         }
     }
 

@@ -18,12 +18,13 @@
 //! 2. Joined, it has at most one byte more than parted: the room of an entry is kept that much larger, so that
 //!    joining, which nobody can refuse, needs no memory.
 
-use super::apply::{Effect, apply_run, write_member_name};
+use super::apply::{Effect, apply_run};
 use super::edits::{Edits, Source};
 use super::encoding::{Fields, Kind, Run, Spot, close, open, open_primitive, write_name, write_single};
 use super::in_place::{InPlace, find, single};
 use super::json::scan::{byte, member, part, value_end};
 use super::net::{Composed, NetRef, PARTED, PUT, Parts, Patch};
+use super::text::Output;
 
 /// Takes the document of a put apart, in its place: how long the operation then is. Nothing, and nothing changed,
 /// where it is no put of a text, or there is white space between members, or no room.
@@ -56,16 +57,16 @@ pub(crate) fn part_in_place(room: &mut [u8], len: usize, scratch: &mut Vec<u8>) 
 }
 
 /// Writes the document of a parted put as text.
-pub(super) fn join(parted: &[u8], out: &mut Vec<u8>) {
-    out.push(b'{');
-    for (index, field) in Fields(part(parted, 1, parted.len())).enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        write_member_name(field.name.raw, out);
-        out.extend_from_slice(Run(field.run).single().map_or(b"null", |set| set.payload));
+pub(super) fn join<O: Output>(parted: &[u8], out: &mut O) {
+    let mut before: &[u8] = b"{\"";
+    for field in Fields(part(parted, 1, parted.len())) {
+        out.put(before);
+        out.put(field.name.raw);
+        out.put(b"\":");
+        out.put(Run(field.run).single().map_or(b"null", |set| set.payload));
+        before = b",\"";
     }
-    out.push(b'}');
+    out.put(if before == b"{\"" { b"{}" } else { b"}" });
 }
 
 /// Folds a patch into a parted put, as [`fold_in_place`](super::fold_in_place) does.

@@ -14,13 +14,14 @@
 use super::{
     Shard,
     slab::{Order, SlotId},
-    slot::{Aloft, ENTRY_BYTES, Entry, Known, Rare, SLOT_BYTES, Slot, id_bytes},
+    slot::{self, Aloft, ENTRY_BYTES, Entry, Known, Rare, SLOT_BYTES, Slot, id_bytes},
     tally::{Existence, Tracker, Verdict},
 };
 use crate::{
     document::IndexId,
     merge::{NetOperation, compose},
 };
+use bytes::BytesMut;
 use smol_str::SmolStr;
 
 /// What to take, in the order of precedence of the drain.
@@ -78,33 +79,60 @@ pub(crate) struct Settlement {
     pub(crate) misfits: u64,
 }
 
-/// What comes out of a shard when a flight has settled: to be told and dropped outside the lock.
-#[derive(Debug)]
-pub(crate) struct Landed {
-    pub(crate) trackers: Vec<Tracker>,
-    pub(crate) garbage: Garbage,
+/// Flights that left their shards, and memory for their operations.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) flights: Vec<Flight>,
+    /// Operations are copied into it one behind the other: one allocation and one count for many, and whoever goes
+    /// over them finds them side by side.
+    chunk: BytesMut,
+    /// Where they waited: to be dropped outside the lock.
+    rooms: Vec<slot::Room>,
+}
+
+/// The size of a chunk: no operation keeps more than this from being freed.
+const CHUNK_BYTES: usize = 32 * 1024;
+/// A chunk with less than this left is not taken to another lock.
+const CHUNK_BYTES_LEAST: usize = 4 * 1024;
+
+impl Taken {
+    /// Makes room for some more flights, and drops what the last ones left: to be called before a lock is taken.
+    pub(crate) fn prepare(&mut self, flights: usize) {
+        self.flights.reserve(flights);
+        self.rooms.clear();
+        self.rooms.reserve(flights);
+        if self.chunk.capacity() < CHUNK_BYTES_LEAST {
+            self.chunk = BytesMut::with_capacity(CHUNK_BYTES);
+        }
+    }
 }
 
 /// Values that left a shard and must be dropped outside its lock.
 #[derive(Debug, Default)]
 pub(crate) struct Garbage {
-    _slots: Vec<Slot>,
-    _known: [Option<Known>; 2],
-    _net: Option<NetOperation>,
+    slots: Vec<Slot>,
+    known: Vec<Known>,
+    nets: Vec<NetOperation>,
+}
+
+impl Garbage {
+    /// Drops what is there, and makes room for what some flights leave: to be called before a lock is taken.
+    pub(crate) fn prepare(&mut self, flights: usize) {
+        self.slots.clear();
+        self.slots.reserve(flights);
+        self.known.clear();
+        self.known.reserve(2 * flights);
+        self.nets.clear();
+        self.nets.reserve(flights);
+    }
 }
 
 impl Shard {
-    /// Takes what `demand` asks for into `flights`, as far as there is room. Returns whether it stopped for
+    /// Takes what `demand` asks for, as far as there is room. Returns whether it stopped for
     /// lack of room. Costs a step per entry taken, and one per entry in the way that may not leave.
-    pub(crate) fn take(
-        &mut self,
-        demand: Demand,
-        now_us: u64,
-        room: &mut Room,
-        flights: &mut Vec<Flight>,
-    ) -> bool {
+    pub(crate) fn take(&mut self, demand: Demand, now_us: u64, room: &mut Room, taken: &mut Taken) -> bool {
         if demand == Demand::Urgent {
-            return self.take_urgent(now_us, room, flights);
+            return self.take_urgent(now_us, room, taken);
         }
         let order = if matches!(demand, Demand::Pressure { .. }) { Order::Written } else { Order::Age };
         let mut wanted = if let Demand::Pressure { bytes } = demand { bytes } else { usize::MAX };
@@ -126,12 +154,12 @@ impl Shard {
                 return true;
             }
             wanted = wanted.saturating_sub(slot.weight());
-            self.launch(id, flights);
+            self.launch(id, taken);
         }
         false
     }
 
-    fn take_urgent(&mut self, now_us: u64, room: &mut Room, flights: &mut Vec<Flight>) -> bool {
+    fn take_urgent(&mut self, now_us: u64, room: &mut Room, taken: &mut Taken) -> bool {
         for _ in 0..self.urgent.len() {
             let Some(id) = self.urgent.pop_front() else { break };
             let Some(slot) = self.slab.get_mut(id) else { continue };
@@ -141,7 +169,7 @@ impl Shard {
                 self.urgent.push_back(id);
             } else if room.admits(slot) {
                 slot.change_extra(|extra| extra.urgent = false);
-                self.launch(id, flights);
+                self.launch(id, taken);
             } else {
                 self.urgent.push_front(id);
                 return true;
@@ -151,12 +179,13 @@ impl Shard {
     }
 
     /// The pending entry of a slot becomes its flight.
-    fn launch(&mut self, id: SlotId, flights: &mut Vec<Flight>) {
+    fn launch(&mut self, id: SlotId, taken: &mut Taken) {
         self.slab.unlink(Order::Age, id);
         self.slab.unlink(Order::Written, id);
         let shard = self.number;
         let flight = self.change(id, |slot| {
-            let aloft = slot.pending.take()?.into_aloft();
+            let (aloft, left) = slot.pending.take()?.launch(&mut taken.chunk);
+            taken.rooms.extend(left);
             let flight = Flight {
                 shard,
                 slot: id,
@@ -178,11 +207,14 @@ impl Shard {
         let Some(flight) = flight else { return };
         self.flights.insert((flight.first_seq, id));
         self.promote(id);
-        flights.push(flight);
+        taken.flights.push(flight);
     }
 
     /// The first queued entry of a slot without a pending one becomes its pending entry.
     fn promote(&mut self, id: SlotId) {
+        if self.slab.get(id).is_none_or(|slot| slot.later().len() == 0) {
+            return;
+        }
         let promoted = self.change(id, |slot| {
             if slot.pending.is_none() {
                 slot.pending = slot.take_later();
@@ -196,19 +228,22 @@ impl Shard {
         }
     }
 
-    /// The flight's outcome is known: it is forgotten. `None` if this flight is not out (any more), which is
-    /// a bug of the caller.
-    pub(crate) fn settle(&mut self, flight: &Flight, settlement: Settlement, now_us: u64) -> Option<Landed> {
+    /// The flight's outcome is known: it is forgotten. Returns who waits to be told; `None` if this flight is not out
+    /// (any more), which is a bug of the caller.
+    pub(crate) fn settle(
+        &mut self,
+        flight: &Flight,
+        settlement: Settlement,
+        now_us: u64,
+        garbage: &mut Garbage,
+    ) -> Option<Vec<Tracker>> {
         let id = flight.slot;
-        let aloft = self.lower(flight)?;
+        self.strike(flight)?;
+        let Settlement { known, hold_until_us, .. } = settlement;
+        let (aloft, dropped) = self.change(id, |slot| slot.land(hold_until_us, known));
+        let aloft = aloft?;
         let counted = aloft.tally.count(settlement.verdict);
         let index = flight.index;
-        let dropped = self.change(id, |slot| {
-            slot.change_extra(|extra| {
-                extra.hold_until_us = extra.hold_until_us.max(settlement.hold_until_us);
-                settlement.known.map(|known| std::mem::replace(&mut extra.known, known))
-            })
-        });
         let counts = self.counts_mut(index);
         if settlement.verdict == Verdict::Rejected {
             counts.dead += counted.operations;
@@ -223,18 +258,20 @@ impl Shard {
         counts.noops += counted.noops;
         counts.not_found += counted.not_found;
         counts.conflicts += counted.conflicts;
-        let mut slots = Vec::new();
-        self.rest(id, now_us, &mut slots);
-        let forgotten = self.forget(id, now_us, &mut slots);
-        let garbage = Garbage { _slots: slots, _known: [dropped, forgotten], _net: Some(aloft.net) };
-        Some(Landed { trackers: aloft.rare.map(|rare| rare.trackers).unwrap_or_default(), garbage })
+        self.rest(id, now_us, &mut garbage.slots);
+        let forgotten = self.forget(id, now_us, &mut garbage.slots);
+        garbage.known.extend([dropped, forgotten].into_iter().flatten());
+        garbage.nets.push(aloft.net);
+        Some(aloft.rare.map(|rare| rare.trackers).unwrap_or_default())
     }
 
     /// The flight is known not to have been carried out: it goes back under what has arrived since.
     /// `None` if this flight is not out (any more), which is a bug of the caller.
     pub(crate) fn put_back(&mut self, flight: &Flight, sent: bool, hold_until_us: u64) -> Option<Garbage> {
         let id = flight.slot;
-        let aloft = self.lower(flight)?;
+        self.strike(flight)?;
+        let (aloft, _) = self.change(id, |slot| slot.land(hold_until_us, None));
+        let aloft = aloft?;
         let net = aloft.net.clone();
         let mut lower = aloft.into_entry();
         if sent {
@@ -243,10 +280,7 @@ impl Shard {
         self.counts_mut(flight.index).put_back += u64::from(sent);
         self.slab.unlink(Order::Age, id);
         self.slab.unlink(Order::Written, id);
-        let upper = self.change(id, |slot| {
-            slot.change_extra(|extra| extra.hold_until_us = extra.hold_until_us.max(hold_until_us));
-            slot.pending.take()
-        });
+        let upper = self.change(id, |slot| slot.pending.take());
         let queued = upper.and_then(|upper| self.stack(flight.index, &mut lower, upper));
         self.change(id, |slot| {
             slot.pending = Some(lower);
@@ -263,7 +297,7 @@ impl Shard {
             self.make_urgent(id);
         }
         self.trim_scratch();
-        Some(Garbage { _net: Some(net), ..Garbage::default() })
+        Some(Garbage { nets: vec![net], ..Garbage::default() })
     }
 
     /// Composes `upper` onto `lower`, or gives it back where the two may not or cannot fold.
@@ -293,14 +327,14 @@ impl Shard {
         None
     }
 
-    /// Takes the flight off its slot, if it is the one that is out.
-    fn lower(&mut self, flight: &Flight) -> Option<Aloft> {
+    /// Takes the flight off the list of flights, if it is the one that is out.
+    fn strike(&mut self, flight: &Flight) -> Option<()> {
         let aloft = self.slab.get(flight.slot)?.flight()?;
         if aloft.last_seq != flight.last_seq {
             return None;
         }
         self.flights.remove(&(flight.first_seq, flight.slot));
-        self.change(flight.slot, Slot::take_flight)
+        Some(())
     }
 
     /// A slot whose flight has gone: it waits on with its next entry, stays as a clean document, or goes.
@@ -350,7 +384,7 @@ impl Shard {
         let target = self.weight.clean.saturating_sub(bytes);
         let mut slots = Vec::new();
         while self.weight.clean > target && self.drop_clean(now_us, &mut slots) {}
-        Garbage { _slots: slots, ..Garbage::default() }
+        Garbage { slots, ..Garbage::default() }
     }
 
     /// Takes out the first clean slot whose hold has passed; false if there is none.

@@ -47,13 +47,13 @@ mod tests;
 mod validate;
 
 pub(crate) use bank::{Bank, Place, Refused, Step, Submission};
-pub(crate) use flight::{Demand, Flight, Landed, Room, Settlement};
+pub(crate) use flight::{Demand, Flight, Garbage, Room, Settlement, Taken};
 pub(crate) use memory::Memory;
 pub(crate) use read::Layers;
 pub(crate) use slot::Known;
 pub(crate) use submit::{Accepted, Incoming, Refusal};
 pub use tally::Status;
-pub(crate) use tally::{Kind, Verdict};
+pub(crate) use tally::{Kind, Tracker, Verdict};
 pub use ticket::Ticket;
 pub(crate) use ticket::TicketCell;
 

@@ -23,7 +23,7 @@ use crate::{
     document::IndexId,
     merge::{NetOperation, NetRef},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use smol_str::SmolStr;
 use std::{collections::VecDeque, fmt};
 
@@ -195,6 +195,31 @@ impl Entry {
         bytes
     }
 
+    /// Its operation shared: in the chunk, if it fits there, and then the room that is left.
+    pub(crate) fn launch(mut self, chunk: &mut BytesMut) -> (Aloft, Option<Room>) {
+        // Joined, a document may have one byte more.
+        if self.len as usize + 1 > chunk.capacity() {
+            return (self.into_aloft(), None);
+        }
+        self.net().write_joined(chunk);
+        let bytes = chunk.split().freeze();
+        let len = length(bytes.len());
+        let left = std::mem::take(&mut self.net);
+        let Self { first_seq, last_seq, arrived_us, rare, tally, .. } = self;
+        (
+            Folded {
+                net: NetOperation::from_shared(bytes),
+                first_seq,
+                last_seq,
+                arrived_us,
+                rare,
+                tally,
+                len,
+            },
+            Some(left),
+        )
+    }
+
     /// Its operation shared, and without the room to grow.
     pub(crate) fn into_aloft(self) -> Aloft {
         let joined = self.net().is_parted().then(|| self.joined());
@@ -334,10 +359,16 @@ impl Slot {
         self.change_extra(|extra| extra.flight = Some(aloft));
     }
 
-    /// The flight, taken off.
-    pub(crate) fn take_flight(&mut self) -> Option<Aloft> {
-        self.extra.as_ref()?;
-        self.change_extra(|extra| extra.flight.take())
+    /// The flight, taken off; and what was known, if something else is from now on.
+    pub(crate) fn land(
+        &mut self,
+        hold_until_us: u64,
+        known: Option<Known>,
+    ) -> (Option<Aloft>, Option<Known>) {
+        self.change_extra(|extra| {
+            extra.hold_until_us = extra.hold_until_us.max(hold_until_us);
+            (extra.flight.take(), known.map(|known| std::mem::replace(&mut extra.known, known)))
+        })
     }
 
     /// The first that queues, taken out.

@@ -1,8 +1,8 @@
 //! The shard as a plain machine: no lock, no clock, no thread.
 
 use super::{
-    Accepted, Demand, Flight, Incoming, LATER_MAX, RUN_MAX, Refusal, Room, Settlement, Shard, Status,
-    TicketCell,
+    Accepted, Demand, Flight, Garbage, Incoming, LATER_MAX, RUN_MAX, Refusal, Room, Settlement, Shard,
+    Status, Taken, TicketCell,
     slot::{ENTRY_BYTES, EXTRA_BYTES, Known, SLOT_BYTES},
     tally::{Kind, Verdict},
 };
@@ -74,10 +74,12 @@ impl Bench {
     }
 
     fn take(&mut self, demand: Demand) -> Vec<Flight> {
-        let (mut room, mut flights) = (PLENTY, Vec::new());
-        assert!(!self.shard.take(demand, self.now_us, &mut room, &mut flights));
+        let (mut room, mut taken) = (PLENTY, Taken::default());
+        // Some fit in the chunk, and some do not.
+        taken.prepare(1);
+        assert!(!self.shard.take(demand, self.now_us, &mut room, &mut taken));
         self.check();
-        flights
+        taken.flights
     }
 
     fn take_all(&mut self) -> Vec<Flight> {
@@ -90,10 +92,10 @@ impl Bench {
 
     fn land(&mut self, flight: &Flight, verdict: Verdict, known: Option<Known>, hold_until_us: u64) -> bool {
         let settlement = Settlement { verdict, known, hold_until_us, sent_bytes: Some(10), misfits: 0 };
-        let landed = self.shard.settle(flight, settlement, self.now_us);
+        let landed = self.shard.settle(flight, settlement, self.now_us, &mut Garbage::default());
         self.check();
         let was_out = landed.is_some();
-        for tracker in landed.into_iter().flat_map(|landed| landed.trackers) {
+        for tracker in landed.into_iter().flatten() {
             tracker.tell(verdict);
         }
         was_out
@@ -303,14 +305,14 @@ fn a_take_stops_where_its_room_ends_and_says_so() {
     for id in ["a", "b", "c"] {
         bench.update(id, COUNT);
     }
-    let mut flights = Vec::new();
+    let mut taken = Taken::default();
     let mut room = Room { bytes: usize::MAX, operations: 2 };
-    assert!(bench.shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut flights));
-    assert_eq!(ids(&flights), ["a", "b"]);
+    assert!(bench.shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut taken));
+    assert_eq!(ids(&taken.flights), ["a", "b"]);
     // One that is larger than all of it still goes.
     let mut room = Room { bytes: 1, operations: 2 };
-    assert!(!bench.shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut flights));
-    assert_eq!(ids(&flights), ["a", "b", "c"]);
+    assert!(!bench.shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut taken));
+    assert_eq!(ids(&taken.flights), ["a", "b", "c"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
     document::IndexId,
     drain::Flying,
     merge::{NetRef, encode},
-    shard::{Bank, Demand, Flight, Kind, Room, Submission},
+    shard::{Bank, Demand, Flight, Kind, Room, Submission, Taken},
 };
 
 const PACE: Pace = Pace { max_delay_us: 16_000, batch_bytes: 1_000, batch_operations: 3 };
@@ -34,9 +34,9 @@ fn flying(count: usize, bytes: usize) -> Vec<(Flying, Item)> {
         let id = n.to_string();
         bank.submit(IndexId(0), &id, bank.place(IndexId(0), &id), &submission).expect("room");
     }
-    let (mut room, mut flights) = (Room { bytes: usize::MAX, operations: usize::MAX }, Vec::new());
-    bank.with(0, |shard| shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut flights));
-    flights.into_iter().map(|flight| pair(flight, bytes)).collect()
+    let (mut room, mut taken) = (Room { bytes: usize::MAX, operations: usize::MAX }, Taken::default());
+    bank.with(0, |shard| shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut taken));
+    taken.flights.into_iter().map(|flight| pair(flight, bytes)).collect()
 }
 
 fn pair(flight: Flight, bytes: usize) -> (Flying, Item) {
