@@ -1,7 +1,8 @@
 //! Keys and documents: the values that travel.
 
 use bytes::Bytes;
-use std::sync::Arc;
+use smol_str::SmolStr;
+use std::{fmt, ops::Deref, sync::Arc};
 
 /// The name of a document: an index and an id. Operations on one key take effect in order and fold together.
 ///
@@ -18,6 +19,44 @@ impl Key {
     /// A key from its parts; nothing is checked here: [`Engine::submit`](crate::Engine::submit) checks names and ids.
     pub fn new(index: impl Into<Arc<str>>, id: impl Into<Box<str>>) -> Self {
         Self { index: index.into(), id: id.into() }
+    }
+}
+
+/// A document's id within its index. One of up to 23 bytes lies in it, a longer one is shared: a clone allocates
+/// nothing.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocumentId(SmolStr);
+
+impl Deref for DocumentId {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for DocumentId {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+impl From<SmolStr> for DocumentId {
+    fn from(id: SmolStr) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 

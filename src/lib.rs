@@ -95,7 +95,7 @@ mod sync;
 
 pub use clock::{Clock, SimulatedClock};
 pub use config::{Builder, DOCUMENT_SHARE, Full, MEMORY_BYTES_MIN};
-pub use document::{Document, Key};
+pub use document::{Document, DocumentId, Key};
 pub use engine::{BatchError, Drainer, Engine, Flights, Next, Scan, ScanToken, SubmitError};
 pub use error::{Error, ErrorKind, Result};
 pub use merge::{Applied, NetOperation, Shape};

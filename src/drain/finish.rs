@@ -188,6 +188,7 @@ impl Drain {
         landed.reserve(flights.len());
         garbage.prepare(flights.len());
         self.bank.with_reserved(shard, reserved, |shard: &mut Shard| {
+            shard.expect(flights);
             for (flight, settlement) in flights.iter().zip(settlements.drain(..)) {
                 landed.push((settlement.verdict, shard.settle(flight, settlement, now_us, garbage)));
             }

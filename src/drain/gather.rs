@@ -350,7 +350,7 @@ fn fly(
     };
     let item = Item {
         index: names.name(flight.index),
-        id: flight.id.as_str().into(),
+        id: flight.id.clone().into(),
         routing,
         action,
         first_seq: flight.first_seq,

@@ -13,6 +13,7 @@
 
 use super::{
     Shard,
+    prefetch::{prefetch, prefetch_bytes},
     slab::{Order, SlotId},
     slot::{self, Aloft, ENTRY_BYTES, Entry, Known, Rare, SLOT_BYTES, Slot, id_bytes},
     tally::{Existence, Tracker, Verdict},
@@ -90,6 +91,8 @@ pub(crate) struct Taken {
     rooms: Vec<slot::Room>,
 }
 
+/// How many slots ahead of the one that is taken the operations are asked for.
+const LOOK_AHEAD: usize = 4;
 /// The size of a chunk: no operation keeps more than this from being freed.
 const CHUNK_BYTES: usize = 32 * 1024;
 /// A chunk with less than this left is not taken to another lock.
@@ -137,8 +140,13 @@ impl Shard {
         let order = if matches!(demand, Demand::Pressure { .. }) { Order::Written } else { Order::Age };
         let mut wanted = if let Demand::Pressure { bytes } = demand { bytes } else { usize::MAX };
         let mut at = self.slab.first(order);
+        let mut ahead = at;
+        for _ in 0..LOOK_AHEAD {
+            ahead = self.look_ahead(order, ahead);
+        }
         while let Some(id) = at {
             at = self.slab.next(order, id);
+            ahead = self.look_ahead(order, ahead);
             let Some(slot) = self.slab.get(id) else { continue };
             let Some(entry) = &slot.pending else { continue };
             match demand {
@@ -157,6 +165,23 @@ impl Shard {
             self.launch(id, taken);
         }
         false
+    }
+
+    /// Asks for the operation that waits in a slot; the slot after it in an order.
+    fn look_ahead(&self, order: Order, id: Option<SlotId>) -> Option<SlotId> {
+        let slot = self.slab.get(id?)?;
+        prefetch_bytes(slot.pending.as_ref()?.net().as_bytes());
+        self.slab.next(order, id?)
+    }
+
+    /// Asks for what settling some flights will touch.
+    pub(crate) fn expect(&self, flights: &[Flight]) {
+        for flight in flights {
+            self.slab.prefetch(flight.slot);
+        }
+        for aloft in flights.iter().filter_map(|flight| self.slab.get(flight.slot)?.flight()) {
+            prefetch(aloft);
+        }
     }
 
     fn take_urgent(&mut self, now_us: u64, room: &mut Room, taken: &mut Taken) -> bool {

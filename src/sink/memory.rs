@@ -130,7 +130,7 @@ impl MemorySink {
 
 impl State {
     fn carry_out(&mut self, item: &Item) -> Outcome {
-        let key = (Box::from(&*item.index), item.id.clone());
+        let key = (Box::from(&*item.index), Box::from(&*item.id));
         let before = self.documents.get(&key);
         let source = before.and_then(|stored| stored.source.clone());
         if !item.repeatable && before.is_some_and(|stored| stored.seq >= item.last_seq) {

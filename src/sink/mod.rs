@@ -17,7 +17,7 @@ pub(crate) use lines::item_bytes;
 pub use memory::{MemorySink, Scripted};
 pub use ndjson::{NdjsonSink, NullSink};
 
-use crate::{NetOperation, Result};
+use crate::{DocumentId, NetOperation, Result};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 
@@ -54,7 +54,7 @@ pub struct Item {
     /// The index name.
     pub index: Arc<str>,
     /// The document's id.
-    pub id: Box<str>,
+    pub id: DocumentId,
     /// The routing, if the operations carried one.
     pub routing: Option<Box<str>>,
     /// What to do.
