@@ -22,7 +22,7 @@ use super::body::{join, level_kind};
 use super::encoding::Kind;
 use super::json::between::{Next, name_after, next_member, opened, space, until, value_after};
 use super::json::equal::equal;
-use super::json::glance::{Glance, LEVELS_MAX, Level, short_print};
+use super::json::glance::{Glance, LEVELS_MAX, Level, short_print, with_prints};
 use super::json::scan::{Elements, byte, part, trim};
 use super::list::write_new_elements;
 use super::net::Absent;
@@ -34,14 +34,15 @@ const LONGER_MAX: usize = 64;
 
 /// Writes an update's net operation to `out`, whatever is there; nothing where that takes more than a glance.
 pub(super) fn encode(text: &[u8], scope: &Scope, out: &mut Vec<u8>) -> Option<()> {
-    let glance = Glance::new(text, scope.document)?;
     let room = text.len() + LONGER_MAX;
     if out.len() < room {
         out.resize(room, 0);
     }
-    let writer = Writer::new(out, glance.reader());
-    let direct = Direct { glance, increment_digits: scope.increment_digits, writer, names: Level::default() };
-    let end = direct.run()?;
+    let end = with_prints(|prints| {
+        let glance = Glance::new(text, scope.document, prints)?;
+        let writer = Writer::new(out, glance.reader());
+        Direct { glance, increment_digits: scope.increment_digits, writer, names: Level::default() }.run()
+    })?;
     out.truncate(end);
     Some(())
 }
@@ -98,10 +99,10 @@ impl Key {
 const SECTIONS: u32 = 0xFFFF;
 
 #[derive(Debug)]
-struct Direct<'a, 'o> {
-    glance: Glance<'a>,
+struct Direct<'a, 'p> {
+    glance: Glance<'a, 'p>,
     increment_digits: Option<usize>,
-    writer: Writer<'o>,
+    writer: Writer<'p>,
     /// The names on the upper level.
     names: Level,
 }

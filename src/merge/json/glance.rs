@@ -6,7 +6,8 @@
 //! names that look equal. Places are found word by word ([`word`](super::word)).
 //!
 //! Names of one object are told apart by their prints: of a name up to seven bytes the print is as good as the name,
-//! of a longer one it is a hash. A set of 64 bits says of most new names that they are new.
+//! of a longer one it is a hash. A set of 64 bits says of most new names that they are new. Prints are kept per
+//! thread: to empty the room for them would take longer than to fill it.
 //!
 //! UTF-8 is checked at the end, and only where a string had a byte that is not ASCII.
 //!
@@ -25,6 +26,7 @@ use super::string::escape_end;
 use super::word::{Reader, has_high, is_plain, lowest, non_digit, special};
 use crate::Result;
 use crate::operation::{DEPTH_MAX, NUMBER_BYTES_MAX};
+use std::cell::RefCell;
 
 /// Levels that are looked at here.
 pub(in crate::merge) const LEVELS_MAX: usize = 32;
@@ -34,7 +36,20 @@ const _: () = assert!(LEVELS_MAX <= DEPTH_MAX);
 const _: () = assert!(NUMBER_BYTES_MAX >= 16);
 
 /// Names of the objects that are open at one time.
-const NAMES_MAX: usize = 64;
+const NAMES_MAX: usize = 128;
+
+/// The prints of the names of the objects that are open.
+pub(in crate::merge) type Prints = [u64; NAMES_MAX];
+
+thread_local! {
+    /// Room for prints: a kilobyte that need not be made empty for each text.
+    static PRINTS: RefCell<Prints> = const { RefCell::new([0; NAMES_MAX]) };
+}
+
+/// Looks at a text; `look` may not look at another meanwhile.
+pub(in crate::merge) fn with_prints<T>(look: impl FnOnce(&mut Prints) -> T) -> T {
+    PRINTS.with_borrow_mut(look)
+}
 
 /// The object that a text is, with white space around it at most: at a glance, or after a closer look.
 pub(in crate::merge) fn checked_object(text: &[u8], bounds: Bounds) -> Result<&[u8]> {
@@ -46,11 +61,13 @@ pub(in crate::merge) fn checked_object(text: &[u8], bounds: Bounds) -> Result<&[
 
 /// The object that a text is, with white space around it at most; nothing where that takes more than a glance.
 pub(in crate::merge) fn object(text: &[u8], bounds: Bounds) -> Option<&[u8]> {
-    let mut glance = Glance::new(text, bounds)?;
-    let start = space(text);
-    let end = glance.object(opened(start)?, Level::default(), LEVELS_MAX.min(bounds.depth))?;
-    glance.finish(end)?;
-    Some(until(start, end))
+    with_prints(|prints| {
+        let mut glance = Glance::new(text, bounds, prints)?;
+        let start = space(text);
+        let end = glance.object(opened(start)?, Level::default(), LEVELS_MAX.min(bounds.depth))?;
+        glance.finish(end)?;
+        Some(until(start, end))
+    })
 }
 
 /// Which of the prints are those of one object's names.
@@ -88,25 +105,24 @@ pub(in crate::merge) struct Seen<'a> {
 
 /// A text that is looked at. Places in it are what is left of it from there on.
 #[derive(Debug)]
-pub(in crate::merge) struct Glance<'a> {
+pub(in crate::merge) struct Glance<'a, 'p> {
     text: &'a [u8],
     reader: Reader,
     /// The words of all strings, one upon the other.
     bytes: u64,
     number_bytes: usize,
-    /// The names of the objects that are open.
-    prints: [u64; NAMES_MAX],
+    prints: &'p mut Prints,
 }
 
-impl<'a> Glance<'a> {
+impl<'a, 'p> Glance<'a, 'p> {
     /// A look at a text; nothing where it is too long.
     #[inline(always)]
-    pub(in crate::merge) fn new(text: &'a [u8], bounds: Bounds) -> Option<Self> {
+    pub(in crate::merge) fn new(text: &'a [u8], bounds: Bounds, prints: &'p mut Prints) -> Option<Self> {
         if text.len() > bounds.text_bytes() {
             return None;
         }
         let (reader, number_bytes) = (Reader::new(text), bounds.number_bytes);
-        Some(Self { text, reader, bytes: 0, number_bytes, prints: [0; NAMES_MAX] })
+        Some(Self { text, reader, bytes: 0, number_bytes, prints })
     }
 
     /// After the last token: nothing follows, and what was in strings is UTF-8.
@@ -195,15 +211,29 @@ impl<'a> Glance<'a> {
         let (after, print) = match special(word) {
             Some(hit) if hit.byte(word) == b'"' => (rest.get(hit.place() + 1..)?, mixed(hit.before(word))),
             Some(_) => return None,
-            None => self.long_name(rest, word)?,
+            None => self.name_of_two_words(rest, word)?,
         };
         self.note(print, level)?;
         Some(Seen { after, word, print })
     }
 
+    /// The rest of a name that has more than a word: what follows it, and its print.
+    #[inline(always)]
+    fn name_of_two_words(&mut self, rest: &'a [u8], first: u64) -> Option<(&'a [u8], u64)> {
+        let (rest, print) = (rest.get(8..)?, mixed(first).rotate_left(32));
+        let word = self.word(rest);
+        self.bytes |= word;
+        match special(word) {
+            Some(hit) if hit.byte(word) == b'"' => {
+                Some((rest.get(hit.place() + 1..)?, mixed(print ^ hit.before(word))))
+            }
+            Some(_) => None,
+            None => self.long_name(rest, mixed(print ^ word)),
+        }
+    }
+
     #[inline(never)]
-    fn long_name(&mut self, mut rest: &'a [u8], first: u64) -> Option<(&'a [u8], u64)> {
-        let mut print = mixed(first);
+    fn long_name(&mut self, mut rest: &'a [u8], mut print: u64) -> Option<(&'a [u8], u64)> {
         loop {
             rest = rest.get(8..)?;
             let word = self.word(rest);

@@ -11,6 +11,8 @@ fn taken(text: &str) -> (Taken, Taken) {
 #[test]
 fn common_texts_are_taken_in_one_pass() {
     let long = "water wheel ".repeat(200);
+    let wide: Vec<String> =
+        (0..120).map(|index| format!("\"{}{index}\":1", "x".repeat(index % 20))).collect();
     for body in [
         r#"{"doc":{"price":123,"stock":4,"state":"sold"},"doc_as_upsert":true}"#,
         r#" { "doc" : { "a" : { "b" : [ 1 , { "c" : null } ] , "d" : {} } } , "detect_noop" : false } "#,
@@ -26,6 +28,7 @@ fn common_texts_are_taken_in_one_pass() {
             r#"{{"doc":{{"text":"{long}","in":{{"text":"{long}","in":{{"text":"{long}"}}}}}},"upsert":{{"a":"{long}"}}}}"#
         ),
         &format!(r#"{{"doc":{}1{}}}"#, r#"{"level":"#.repeat(30), "}".repeat(30)),
+        &format!(r#"{{"doc":{{{}}}}}"#, wide.join(",")),
     ] {
         assert_eq!(taken(body), (Taken::Quickly, Taken::Quickly), "{body}");
     }
