@@ -154,20 +154,30 @@ impl Splice<'_, '_> {
     /// Applies the fields of a level to the object at a place of the base; as [`edit`](Self::edit).
     pub(super) fn edit_object(&mut self, fields: &[u8], at: usize, goes_on: bool) -> (Effect, usize) {
         let edits_before = self.edits;
-        let mut walk = Walk::new(fields, at);
-        while let Some(found) = walk.next(self.base) {
-            let (effect, end) = self.edit(found.run, found.value, goes_on || !walk.found_all());
+        let index = FieldIndex::new(fields);
+        let (mut found, mut items) = (Positions::default(), Items::new(at));
+        while found.count < index.count
+            && let Some(member) = member(self.base, items.end)
+        {
+            let Some((position, run)) = index.find_printed(member.name, member.print) else {
+                items.keep(value_end(self.base, member.value));
+                continue;
+            };
+            found.insert(position);
+            let (effect, end) = self.edit(run, member.value, goes_on || found.count < index.count);
             if effect == Effect::Gone {
-                self.cut_item(&walk.items, found.start, end);
-                walk.items.end = end;
+                self.cut_item(&items, member.start, end);
+                items.end = end;
             } else {
-                walk.items.keep(end);
+                items.keep(end);
             }
         }
-        let end = match walk.found_all() {
-            true if goes_on => container_end(self.base, walk.items.end),
-            true => walk.items.end,
-            false => self.add_members(&walk),
+        let end = if found.count < index.count {
+            self.add_members(fields, &found, &items)
+        } else if goes_on {
+            container_end(self.base, items.end)
+        } else {
+            items.end
         };
         let effect = if self.edits == edits_before { Effect::Kept } else { Effect::Written };
         (effect, end)
@@ -175,13 +185,12 @@ impl Splice<'_, '_> {
 
     /// Adds the members that were not found, behind the last of an object's. Returns the place after the object.
     #[inline(never)]
-    fn add_members(&mut self, walk: &Walk<'_>) -> usize {
-        let items = walk.items;
+    fn add_members(&mut self, fields: &[u8], found: &Positions, items: &Items) -> usize {
         let place = items.place_for_more(self.base);
         let mut comma = items.kept;
-        for (position, field) in Fields(walk.fields).enumerate() {
+        for (position, field) in Fields(fields).enumerate() {
             let run = Run(field.run);
-            if walk.found.contains(position) || !run.exists_after_absent(false) {
+            if found.contains(position) || !run.exists_after_absent(false) {
                 continue;
             }
             self.cut(place, place);
@@ -277,44 +286,6 @@ impl Splice<'_, '_> {
             Some(order) if order == wanted => self.replace(from, to, operand),
             Some(_) => Effect::Kept,
         }
-    }
-}
-
-/// A walk over an object's members, with the fields of a level beside it.
-struct Walk<'f> {
-    fields: &'f [u8],
-    index: FieldIndex<'f>,
-    found: Positions,
-    items: Items,
-}
-
-/// A member that the level names.
-struct Found<'f> {
-    start: usize,
-    value: usize,
-    run: Run<'f>,
-}
-
-impl<'f> Walk<'f> {
-    fn new(fields: &'f [u8], at: usize) -> Self {
-        Self { fields, index: FieldIndex::new(fields), found: Positions::default(), items: Items::new(at) }
-    }
-
-    fn found_all(&self) -> bool {
-        self.found.count == self.index.count
-    }
-
-    /// Steps over the members that the level does not name, to the next that it does. Stops where all were found.
-    fn next(&mut self, base: &[u8]) -> Option<Found<'f>> {
-        while !self.found_all() {
-            let member = member(base, self.items.end)?;
-            if let Some((position, run)) = self.index.find_printed(member.name, member.print(base)) {
-                self.found.insert(position);
-                return Some(Found { start: member.start, value: member.value, run });
-            }
-            self.items.keep(value_end(base, member.value));
-        }
-        None
     }
 }
 

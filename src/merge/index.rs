@@ -59,21 +59,24 @@ impl<'a> FieldIndex<'a> {
             escaped: false,
             wide: None,
         };
+        index.fill();
+        index
+    }
+
+    fn fill(&mut self) {
         let mut at = 0;
-        while at < fields.len() {
-            let spot = Spot::at(fields, at, fields.len());
+        while at < self.fields.len() {
+            let spot = Spot::at(self.fields, at, self.fields.len());
             let (Some(print), Some(place), Some(stands)) =
-                (index.prints.get_mut(index.count), index.places.get_mut(index.count), Place::of(at, spot))
+                (self.prints.get_mut(self.count), self.places.get_mut(self.count), Place::of(at, spot))
             else {
-                index.widen();
-                break;
+                return self.widen();
             };
-            (*print, *place) = (spot.print(fields), stands);
-            index.escaped |= spot.is_escaped();
-            index.count += 1;
+            (*print, *place) = (spot.print(self.fields), stands);
+            self.escaped |= spot.is_escaped();
+            self.count += 1;
             at = spot.end;
         }
-        index
     }
 
     #[inline(never)]

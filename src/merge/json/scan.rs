@@ -118,10 +118,13 @@ pub(in crate::merge) fn value_end(text: &[u8], at: usize) -> usize {
     }
 }
 
+/// Shorter texts are searched sooner without vector instructions.
+const SHORT: usize = 24;
+
 /// True where a byte stands in a text, as rarely it does.
 #[inline]
 pub(in crate::merge) fn has(text: &[u8], byte: u8) -> bool {
-    if text.len() > 64 {
+    if text.len() >= SHORT {
         return memchr::memchr(byte, text).is_some();
     }
     let (words, rest) = text.as_chunks::<8>();
@@ -185,30 +188,44 @@ pub(in crate::merge) struct Member<'a> {
     pub(in crate::merge) start: usize,
     /// Its name.
     pub(in crate::merge) name: Name<'a>,
+    /// The print of its name.
+    pub(in crate::merge) print: u64,
     /// Where its value starts.
     pub(in crate::merge) value: usize,
-}
-
-impl Member<'_> {
-    /// The print of its name, which stands in `text`.
-    #[inline]
-    pub(in crate::merge) fn print(&self, text: &[u8]) -> u64 {
-        Name::print(text, self.start + 1, self.name.raw.len())
-    }
 }
 
 /// The next member of an object; `at` is after its opening brace, or after the value of the member before.
 #[inline]
 pub(in crate::merge) fn member(text: &[u8], at: usize) -> Option<Member<'_>> {
-    // Mostly there is no white space.
+    // Mostly there is no white space, and the name is short.
     let mut start = at + usize::from(byte(text, at) == b',');
     if byte(text, start) != b'"' {
         start = spaced_member(text, at)?;
     }
-    let (name_end, escaped) = string_end(text, start);
-    let name = Name { raw: part(text, start + 1, name_end - 1), escaped };
-    let colon = if byte(text, name_end) == b':' { name_end } else { space(text, name_end) };
-    Some(Member { start, name, value: space(text, colon + 1) })
+    let (length, escaped, print) = short_name(text, start + 1).unwrap_or_else(|| long_name(text, start));
+    let name_end = start + 1 + length;
+    let name = Name { raw: part(text, start + 1, name_end), escaped };
+    let colon = if byte(text, name_end + 1) == b':' { name_end + 1 } else { space(text, name_end + 1) };
+    Some(Member { start, name, print, value: space(text, colon + 1) })
+}
+
+/// The length and the print of a name that has no escape and ends within a word, its first byte at `at`.
+#[inline]
+fn short_name(text: &[u8], at: usize) -> Option<(usize, bool, u64)> {
+    let word = word(text, at)?;
+    let (quote, backslash) = (hits(word, b'"'), hits(word, b'\\'));
+    // All below the first quote.
+    let before = (quote & quote.wrapping_neg()).wrapping_sub(1) >> 7;
+    let length = first(quote);
+    (quote != 0 && backslash == 0).then_some((length, false, word & before | (length as u64) << 56))
+}
+
+/// The length of a name whose quote is at `start`, whether it has an escape, and its print.
+#[inline(never)]
+fn long_name(text: &[u8], start: usize) -> (usize, bool, u64) {
+    let (end, escaped) = string_end(text, start);
+    let length = (end - start).saturating_sub(2);
+    (length, escaped, Name::print(text, start + 1, length))
 }
 
 /// Where the next member of an object starts, with white space before it.
@@ -277,7 +294,11 @@ pub(in crate::merge) fn depth(text: &[u8]) -> usize {
 /// Writes a value without any raw line break: as it is where it has none, else without the white space
 /// between its tokens.
 pub(in crate::merge) fn write_on_one_line(text: &[u8], out: &mut Vec<u8>) {
-    if !text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+    let has_break = match text.len() {
+        0..SHORT => text.iter().any(|byte| matches!(byte, b'\n' | b'\r')),
+        _ => memchr::memchr2(b'\n', b'\r', text).is_some(),
+    };
+    if !has_break {
         out.extend_from_slice(text);
         return;
     }

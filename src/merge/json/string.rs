@@ -29,12 +29,7 @@ impl<'a> Name<'a> {
     /// where their prints are, and of longer ones only those whose prints are.
     #[inline]
     pub(in crate::merge) fn print(text: &[u8], at: usize, length: usize) -> u64 {
-        let start = match word(text, at) {
-            Some(word) => word,
-            None => {
-                part(text, at, text.len()).iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
-            }
-        };
+        let start = word(text, at).unwrap_or_else(|| last_word(text, at));
         let kept = 8 * length.min(Self::PRINTED);
         start & !(u64::MAX << kept) | (length.min(0xFF) as u64) << 56
     }
@@ -51,6 +46,12 @@ impl<'a> Name<'a> {
     pub(in crate::merge) fn hash_into(&self, hasher: &mut impl Hasher) {
         hash_string(self.raw, self.escaped, hasher);
     }
+}
+
+/// The fewer than eight bytes from a place to the end of a text.
+#[inline(never)]
+fn last_word(text: &[u8], at: usize) -> u64 {
+    part(text, at, text.len()).iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 impl PartialEq for Name<'_> {

@@ -2,7 +2,7 @@
 
 mod examples;
 mod in_place;
-mod laws;
+pub(super) mod laws;
 mod limits;
 mod parted;
 mod twins;
