@@ -1,0 +1,215 @@
+//! What a process can be told to measure.
+
+use super::figures::Figures;
+use crate::{
+    answer::Answer,
+    baseline::Baseline,
+    clock::{Stopwatch, process_cpu},
+    floors::{LockHash, Probe, Scan},
+    machine::anonymous_bytes,
+    peer::{BATCH, Drained, Drains, Peer},
+    pond::Pond,
+    sync::{Barrier, scope},
+    workload::{Operation, Plan, Workload},
+};
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerKind {
+    /// The engine.
+    Pond,
+    /// A map of parsed documents.
+    Baseline,
+    /// A hash and a lock.
+    LockHash,
+    /// The exact-key probe.
+    Probe,
+    /// The probe, with the body split and validated.
+    Validating,
+}
+
+impl PeerKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pond, Self::Baseline, Self::LockHash, Self::Probe, Self::Validating];
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Operations one by one, what they hold in memory, and the drain of all.
+    Single,
+    /// The same in batches.
+    Batches,
+    /// Nothing: which documents a peer comes to.
+    Documents,
+}
+
+impl Task {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Single, Self::Batches, Self::Documents];
+}
+
+/// One measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// What is measured.
+    pub task: Task,
+    /// On whom.
+    pub peer: PeerKind,
+    /// With which operations.
+    pub plan: Plan,
+    /// By how many threads.
+    pub writers: usize,
+}
+
+/// Measures.
+pub fn run(job: &Job) -> Result<Figures, String> {
+    match job.task {
+        Task::Single | Task::Batches => submits(job),
+        Task::Documents => documents(job),
+    }
+}
+
+/// The operations of each writer: equally many, each from a seed of its own.
+pub fn workloads(plan: &Plan, writers: usize) -> Vec<Workload> {
+    let share = |writer: usize| Plan {
+        operations: plan.operations / writers.max(1),
+        seed: plan.seed.wrapping_add(writer as u64),
+        ..*plan
+    };
+    (0..writers).map(|writer| Workload::new(&share(writer))).collect()
+}
+
+/// Submits everything, each writer its own. Returns nanoseconds from when all were ready until the last had finished.
+pub fn submit_all<P: Peer>(peer: &P, workloads: &[Workload], batches: bool) -> u64 {
+    if let [workload] = workloads {
+        let watch = Stopwatch::start();
+        submit(peer, workload, batches);
+        return watch.nanos();
+    }
+    let ready = Barrier::new(workloads.len() + 1);
+    let mut watch = Stopwatch::start();
+    scope(|scope| {
+        for workload in workloads {
+            let ready = &ready;
+            scope.spawn(move || {
+                ready.wait();
+                submit(peer, workload, batches);
+            });
+        }
+        ready.wait();
+        watch = Stopwatch::start();
+    });
+    watch.nanos()
+}
+
+fn submit<P: Peer>(peer: &P, workload: &Workload, batches: bool) {
+    if !batches {
+        workload.operations().for_each(|operation| peer.submit(&operation));
+        return;
+    }
+    let mut batch: Vec<Operation<'_>> = Vec::with_capacity(BATCH);
+    let mut operations = workload.operations();
+    loop {
+        batch.clear();
+        batch.extend(operations.by_ref().take(BATCH));
+        if batch.is_empty() {
+            return;
+        }
+        peer.submit_batch(&batch);
+    }
+}
+
+fn submits(job: &Job) -> Result<Figures, String> {
+    let workloads = workloads(&job.plan, job.writers);
+    let operations = workloads.iter().map(|workload| workload.len() as u64).sum();
+    let run = Run { workloads, batches: job.task == Task::Batches, operations };
+    let documents = job.plan.documents;
+    Ok(match job.peer {
+        PeerKind::Pond => run.drained(|| Pond::still().map_err(|error| error.to_string()))?,
+        PeerKind::Baseline => run.drained(|| Ok(Baseline::default()))?,
+        PeerKind::LockHash => run.floor(LockHash::new, |floor| (0, floor.operations()))?,
+        PeerKind::Probe => run.floor(|| Probe::new(Scan::Not, documents), Probe::counts)?,
+        PeerKind::Validating => run.floor(|| Probe::new(Scan::Validating, documents), Probe::counts)?,
+    })
+}
+
+struct Run {
+    workloads: Vec<Workload>,
+    batches: bool,
+    operations: u64,
+}
+
+impl Run {
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+    fn drained<P: Drains>(&self, make: impl FnOnce() -> Result<P, String>) -> Result<Figures, String> {
+        let (held, used) = (anonymous_bytes(), process_cpu());
+        let peer = make()?;
+        let nanos = submit_all(&peer, &self.workloads, self.batches);
+        let submitted = process_cpu();
+        let growth = anonymous_bytes().saturating_sub(held);
+        let (watch, draining) = (Stopwatch::start(), process_cpu());
+        let Drained { documents, bytes } = peer.drain(None);
+        let drain_nanos = watch.nanos();
+        let cpu = submitted.saturating_sub(used) + process_cpu().saturating_sub(draining);
+        Ok(self
+            .submitted(nanos)
+            .count("documents", documents)
+            .count("out_bytes", bytes)
+            .with("bytes_per_document", growth as f64 / documents as f64)
+            .with("drain_ns", drain_nanos as f64 / documents as f64)
+            .with("drain_mdocs", documents as f64 * 1e3 / drain_nanos as f64)
+            .with("cpu_ns", cpu.as_nanos() as f64 / self.operations as f64))
+    }
+
+    fn floor<P: Peer>(
+        &self,
+        make: impl FnOnce() -> P,
+        counts: impl FnOnce(&P) -> (u64, u64),
+    ) -> Result<Figures, String> {
+        let peer = make();
+        let nanos = submit_all(&peer, &self.workloads, self.batches);
+        let (documents, operations) = counts(&peer);
+        if operations != self.operations {
+            return Err(format!("the floor counted {operations} operations of {}", self.operations));
+        }
+        Ok(self.submitted(nanos).count("documents", documents))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
+    fn submitted(&self, nanos: u64) -> Figures {
+        let ns = nanos as f64 / self.operations as f64;
+        Figures::default().with("ns", ns).with("mops", 1e3 / ns)
+    }
+}
+
+/// Which documents a peer comes to, and that it drains each once.
+fn documents(job: &Job) -> Result<Figures, String> {
+    let workloads = workloads(&job.plan, job.writers);
+    let (mut answer, mut wrong) = (Answer::default(), Ok(()));
+    let mut lines = |lines: &[u8]| {
+        if wrong.is_ok() {
+            wrong = answer.add_lines(lines);
+        }
+    };
+    let drained = match job.peer {
+        PeerKind::Pond => {
+            let pond = Pond::still().map_err(|error| error.to_string())?;
+            submit_all(&pond, &workloads, true);
+            pond.drain(Some(&mut lines))
+        }
+        PeerKind::Baseline => {
+            let baseline = Baseline::default();
+            submit_all(&baseline, &workloads, false);
+            baseline.drain(Some(&mut lines))
+        }
+        other => return Err(format!("{other:?} keeps no documents")),
+    };
+    wrong?;
+    if drained.documents != answer.documents {
+        return Err(format!("{} documents were drained as {}", answer.documents, drained.documents));
+    }
+    let figures = Figures::default().count("documents", answer.documents).count("out_bytes", drained.bytes);
+    // As many bits as a figure can tell.
+    Ok(figures.count("sum", answer.sum >> 12))
+}
