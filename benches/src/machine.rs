@@ -32,7 +32,7 @@ impl Machine {
         let kib = field(&memory, "MemTotal:").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
         Self {
             cpu: field(&cpus, "model name").unwrap_or("unknown").trim_start_matches([':', ' ']).to_owned(),
-            cores: std::thread::available_parallelism().map_or(1, Into::into),
+            cores: crate::sync::available_parallelism().map_or(1, Into::into),
             memory_gib: kib.unwrap_or(0).div_ceil(1_024 * 1_024),
             kernel: said_by("uname", &["-sr"]),
             rustc: said_by("rustc", &["--version"]),

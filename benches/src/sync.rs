@@ -1,4 +1,10 @@
-//! Threads and locks, in one place, as in the library.
+//! Threads, locks and channels, in one place, as in the library.
 
 pub use parking_lot::{Mutex, MutexGuard};
-pub use std::{sync::Barrier, thread::scope};
+pub use std::{
+    sync::{
+        Barrier,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::{available_parallelism, scope},
+};

@@ -10,7 +10,7 @@
 //! 1. Refused is exactly what is not JSON as RFC 8259 has it, what has a name twice in one object (by its characters,
 //!    however spelled), and what is deeper than [`DEPTH_MAX`].
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 /// Nesting that is taken.
 const DEPTH_MAX: usize = 1_000;
@@ -18,18 +18,21 @@ const DEPTH_MAX: usize = 1_000;
 const FEW: usize = 32;
 /// Levels of which the members are handed out: an update's envelope and its document.
 const LEVELS_KEPT: usize = 2;
+/// Bytes of a string from which on it is skipped by larger steps.
+const LONG: usize = 32;
 
+/// Spreads bits: an odd number without a pattern.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// A member of an object, as places in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Which object of the text it is a member of, in the order in which they open; and the bytes of the name.
-    object: u32,
-    name_bytes: u32,
     /// The first eight bytes of the name.
     prefix: u64,
+    /// Which object of the text it is a member of, in the order in which they open, and the bytes of the name.
+    shape: u64,
     name_start: u32,
     value_start: u32,
     value_end: u32,
@@ -40,23 +43,24 @@ pub struct Member {
 #[derive(Debug)]
 pub struct Splitter {
     members: Vec<Member>,
+    objects: u32,
+    /// The string passed last has an escape.
+    escaped: bool,
 }
 
 impl Splitter {
     /// Has split nothing yet.
     pub const fn new() -> Self {
-        Self { members: Vec::new() }
+        Self { members: Vec::new(), objects: 0, escaped: false }
     }
 
     /// Splits a text; false if it is not valid.
     #[inline]
     pub fn split(&mut self, text: &[u8]) -> bool {
         self.members.clear();
-        let mut pass = Pass { text, at: 0, objects: 0, members: &mut self.members };
-        u32::try_from(text.len()).is_ok() && pass.value(0).is_some() && {
-            pass.skip_space();
-            pass.at == text.len()
-        }
+        self.objects = 0;
+        let end = self.value(text, seek(text, 0), 0).map(|at| seek(text, at).0);
+        u32::try_from(text.len()).is_ok() && end == Some(text.len())
     }
 
     /// The members of the outer levels of the text split last: their names and values as they stand in it.
@@ -66,174 +70,120 @@ impl Splitter {
             (member.name(text), value.unwrap_or_default())
         })
     }
-}
 
-impl Default for Splitter {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+    // Each of the following stands at a place in the text, and returns the place behind what it has passed; nothing where
+    // the text is bad. The place is an argument, not a field: so it stays in a register.
 
-impl Member {
-    fn name<'a>(&self, text: &'a [u8]) -> &'a [u8] {
-        let start = self.name_start as usize;
-        text.get(start..start + self.name_bytes as usize).unwrap_or_default()
-    }
-}
-
-/// A string's contents, between its quotes.
-struct Span {
-    start: usize,
-    end: usize,
-    escaped: bool,
-}
-
-/// One pass over one text. Every step gives nothing where the text is bad.
-struct Pass<'a> {
-    text: &'a [u8],
-    at: usize,
-    objects: u32,
-    members: &'a mut Vec<Member>,
-}
-
-impl Pass<'_> {
-    /// The byte here; past the end a byte that stands nowhere in JSON.
+    /// A value that begins with this byte.
     #[inline(always)]
-    fn peek(&self) -> u8 {
-        self.text.get(self.at).copied().unwrap_or(0)
-    }
-
-    #[inline(always)]
-    fn skip_space(&mut self) {
-        while self.peek() <= b' ' && matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
-            self.at += 1;
+    fn value(&mut self, text: &[u8], (at, byte): (usize, u8), depth: usize) -> Option<usize> {
+        match byte {
+            b'"' => self.string(text, at + 1).map(|end| end + 1),
+            b'{' => self.object(text, at + 1, depth + 1),
+            b'[' => self.array(text, at + 1, depth + 1),
+            b't' => word(text, at, b"true"),
+            b'f' => word(text, at, b"false"),
+            b'n' => word(text, at, b"null"),
+            _ => number(text, at),
         }
     }
 
-    #[inline(always)]
-    fn take(&mut self, byte: u8) -> Option<()> {
-        self.skip_space();
-        let taken = self.peek() == byte;
-        self.at += usize::from(taken);
-        taken.then_some(())
-    }
-
-    fn value(&mut self, depth: usize) -> Option<()> {
-        self.skip_space();
-        match self.peek() {
-            b'"' => self.string().map(drop),
-            b'{' => self.object(depth + 1),
-            b'[' => self.array(depth + 1),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            _ => self.number(),
-        }
-    }
-
-    fn word(&mut self, word: &[u8]) -> Option<()> {
-        let found = self.text.get(self.at..)?.starts_with(word);
-        self.at += word.len();
-        found.then_some(())
-    }
-
-    fn array(&mut self, depth: usize) -> Option<()> {
-        self.at += 1;
-        self.skip_space();
-        if self.peek() == b']' {
-            self.at += 1;
-            return Some(());
+    #[inline(never)]
+    fn array(&mut self, text: &[u8], at: usize, depth: usize) -> Option<usize> {
+        let mut here = seek(text, at);
+        if here.1 == b']' {
+            return Some(here.0 + 1);
         }
         if depth > DEPTH_MAX {
             return None;
         }
         loop {
-            self.value(depth)?;
-            self.skip_space();
-            let byte = self.peek();
-            self.at += 1;
-            match byte {
-                b',' => {}
-                b']' => return Some(()),
+            here = seek(text, self.value(text, here, depth)?);
+            match here.1 {
+                b',' => here = seek(text, here.0 + 1),
+                b']' => return Some(here.0 + 1),
                 _ => return None,
             }
         }
     }
 
-    fn object(&mut self, depth: usize) -> Option<()> {
-        self.at += 1;
+    #[inline(never)]
+    fn object(&mut self, text: &[u8], at: usize, depth: usize) -> Option<usize> {
         self.objects += 1;
-        let (object, first) = (self.objects, self.members.len());
-        let (mut count, mut escaped) = (0, false);
-        self.skip_space();
-        if self.peek() == b'}' {
-            self.at += 1;
-            return Some(());
+        let mut object = Object { number: self.objects, first: self.members.len(), count: 0, seen: 0 };
+        let mut here = seek(text, at);
+        if here.1 == b'}' {
+            return Some(here.0 + 1);
         }
         if depth > DEPTH_MAX {
             return None;
         }
+        let mut escaped = false;
         loop {
-            self.skip_space();
-            let name = (self.peek() == b'"').then(|| self.string())??;
-            self.take(b':')?;
-            self.skip_space();
-            let place = self.push(object, first, count, &name)?;
-            (count, escaped) = (count + 1, escaped | name.escaped);
-            self.value(depth)?;
-            if let Some(member) = self.members.get_mut(place) {
-                member.value_end = end(self.at);
+            if here.1 != b'"' {
+                return None;
             }
-            self.skip_space();
-            let byte = self.peek();
-            self.at += 1;
-            match byte {
-                b',' => {}
-                b'}' => break,
-                _ => return None,
+            let start = here.0 + 1;
+            self.escaped = false;
+            let end = self.string(text, start)?;
+            escaped |= self.escaped;
+            here = seek_behind(text, end + 1, b':')?;
+            let place = self.push(text, &mut object, start..end, here.0)?;
+            let end = self.value(text, here, depth)?;
+            if let Some(member) = self.members.get_mut(place) {
+                member.value_end = short(end);
+            }
+            match seek_behind(text, end, b',') {
+                Some(next) => here = next,
+                None => {
+                    here = seek(text, end);
+                    break;
+                }
             }
         }
-        if count > FEW || escaped {
-            self.all_differ(object, first)?;
+        if object.count > FEW || escaped {
+            self.all_differ(text, &object)?;
         }
         if depth > LEVELS_KEPT {
-            self.members.truncate(first);
+            self.members.truncate(object.first);
         }
-        Some(())
+        (here.1 == b'}').then_some(here.0 + 1)
     }
 
     /// Notes a name, unless its object has it already. In large objects that is seen at the end.
-    #[inline]
-    fn push(&mut self, object: u32, first: usize, count: usize, name: &Span) -> Option<usize> {
-        let bytes = self.text.get(name.start..name.end)?;
-        let member = Member {
-            object,
-            name_bytes: end(bytes.len()),
-            prefix: prefix(self.text, name.start, bytes.len()),
-            name_start: end(name.start),
-            value_start: end(self.at),
-            value_end: 0,
-            escaped: name.escaped,
-        };
-        if count <= FEW {
+    #[inline(always)]
+    fn push(&mut self, text: &[u8], object: &mut Object, name: Range<usize>, value: usize) -> Option<usize> {
+        let bytes = name.end - name.start;
+        let prefix = prefix(text, name.start, bytes);
+        let shape = u64::from(object.number) << 32 | u64::from(short(bytes));
+        let bit = 1 << ((prefix ^ shape).wrapping_mul(SPREAD) >> 58);
+        if object.seen & bit != 0 && object.count <= FEW {
             let is_same = |held: &Member| {
-                (held.prefix, held.object, held.name_bytes) == (member.prefix, object, member.name_bytes)
-                    && (bytes.len() <= 8 || held.name(self.text) == bytes)
+                held.prefix == prefix
+                    && held.shape == shape
+                    && (bytes <= 8 || Some(held.name(text)) == text.get(name.clone()))
             };
-            if self.members.get(first..)?.iter().any(is_same) {
+            if self.members.get(object.first..)?.iter().any(is_same) {
                 return None;
             }
         }
+        object.seen |= bit;
+        object.count += 1;
+        let (name_start, value_start) = (short(name.start), short(value));
+        let member =
+            Member { prefix, shape, name_start, value_start, value_end: 0, escaped: self.escaped };
         self.members.push(member);
         Some(self.members.len() - 1)
     }
 
     /// Compares all names of an object by their characters.
     #[cold]
-    fn all_differ(&self, object: u32, first: usize) -> Option<()> {
+    #[inline(never)]
+    fn all_differ(&self, text: &[u8], object: &Object) -> Option<()> {
         let mut seen = BTreeSet::new();
-        for member in self.members.get(first..)?.iter().filter(|member| member.object == object) {
-            let name = member.name(self.text);
+        let is_own = |member: &&Member| member.shape >> 32 == u64::from(object.number);
+        for member in self.members.get(object.first..)?.iter().filter(is_own) {
+            let name = member.name(text);
             let spelled = if member.escaped {
                 let quoted = [b"\"", name, b"\""].concat();
                 serde_json::from_slice::<String>(&quoted).ok()?.into_bytes()
@@ -247,100 +197,155 @@ impl Pass<'_> {
         Some(())
     }
 
-    /// A string, from its opening quote to behind its closing one.
-    #[inline]
-    fn string(&mut self) -> Option<Span> {
-        let start = self.at + 1;
+    /// A string from behind its opening quote to its closing one, which is where this ends.
+    #[inline(always)]
+    fn string(&mut self, text: &[u8], start: usize) -> Option<usize> {
         let mut at = start;
-        let mut words = 0;
-        while let Some(word) = self.text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
             let stops = stops(u64::from_le_bytes(*word));
             if stops != 0 {
                 at += stops.trailing_zeros() as usize / 8;
-                return self.string_from(start, at);
+                if peek(text, at) == b'"' {
+                    return Some(at);
+                }
+                return self.rare_string(text, start, at);
             }
             at += 8;
-            words += 1;
-            if words == 4 {
-                at = skip_plain(self.text, at);
+            if at - start == LONG {
+                at = skip_plain(text, at);
             }
         }
-        while self.text.get(at).is_some_and(|byte| is_plain(*byte)) {
-            at += 1;
-        }
-        self.string_from(start, at)
+        self.rare_string(text, start, at)
     }
 
-    /// A string of which all before `at` is plain, and what stands there is not.
-    #[inline(always)]
-    fn string_from(&mut self, start: usize, at: usize) -> Option<Span> {
-        if self.text.get(at) == Some(&b'"') {
-            self.at = at + 1;
-            return Some(Span { start, end: at, escaped: false });
-        }
-        self.rare_string(start, at)
-    }
-
-    /// A string with escapes or with bytes outside ASCII.
+    /// A string with escapes, with bytes outside ASCII, or near the end of the text; plain up to `at`.
     #[inline(never)]
-    fn rare_string(&mut self, start: usize, at: usize) -> Option<Span> {
-        let (mut at, mut escaped, mut foreign) = (at, false, false);
+    fn rare_string(&mut self, text: &[u8], start: usize, at: usize) -> Option<usize> {
+        let (mut at, mut foreign) = (at, false);
         loop {
-            match *self.text.get(at)? {
+            match *text.get(at)? {
                 b'"' => break,
                 b'\\' => {
-                    escaped = true;
-                    at = escape(self.text, at + 1)?;
+                    self.escaped = true;
+                    at = escape(text, at + 1)?;
                 }
                 byte if byte >= 0x80 => {
                     foreign = true;
                     at += 1;
                 }
                 byte if byte < 0x20 => return None,
-                _ => at = skip_plain(self.text, at + 1),
+                _ => at = skip_plain(text, at + 1),
             }
         }
         if foreign {
-            std::str::from_utf8(self.text.get(start..at)?).ok()?;
+            std::str::from_utf8(text.get(start..at)?).ok()?;
         }
-        self.at = at + 1;
-        Some(Span { start, end: at, escaped })
+        Some(at)
     }
+}
 
-    fn number(&mut self) -> Option<()> {
-        self.at += usize::from(self.peek() == b'-');
-        if self.peek() == b'0' {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == b'.' {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), b'e' | b'E') {
-            self.at += 1;
-            self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
-            self.digits()?;
-        }
-        Some(())
+impl Default for Splitter {
+    fn default() -> Self {
+        Self::new()
     }
+}
 
-    #[inline(always)]
-    fn digits(&mut self) -> Option<()> {
-        let start = self.at;
-        while self.peek().is_ascii_digit() {
-            self.at += 1;
-        }
-        (self.at > start).then_some(())
+impl Member {
+    fn name<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        let start = self.name_start as usize;
+        text.get(start..start + short_back(self.shape)).unwrap_or_default()
     }
+}
+
+/// An object that is being passed: its number, where its members begin and how many they are, and a bit for each of
+/// their names, which other names may share.
+struct Object {
+    number: u32,
+    first: usize,
+    count: usize,
+    seen: u64,
+}
+
+/// The byte here; past the end a byte that stands nowhere in JSON.
+#[inline(always)]
+fn peek(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or(0)
+}
+
+/// The next place that is not space, and the byte there.
+#[inline(always)]
+fn seek(text: &[u8], at: usize) -> (usize, u8) {
+    let byte = peek(text, at);
+    if byte <= b' ' { seek_far(text, at) } else { (at, byte) }
+}
+
+#[cold]
+#[inline(never)]
+fn seek_far(text: &[u8], mut at: usize) -> (usize, u8) {
+    while matches!(peek(text, at), b' ' | b'\t' | b'\n' | b'\r') {
+        at += 1;
+    }
+    (at, peek(text, at))
+}
+
+/// The same behind a byte that has to stand next.
+#[inline(always)]
+fn seek_behind(text: &[u8], at: usize, byte: u8) -> Option<(usize, u8)> {
+    match text.get(at..).and_then(<[u8]>::first_chunk::<2>) {
+        Some([found, next]) if *found == byte && *next > b' ' => Some((at + 1, *next)),
+        Some([found, _]) if *found != byte && *found > b' ' => None,
+        _ => {
+            let (at, found) = seek(text, at);
+            (found == byte).then(|| seek(text, at + 1))
+        }
+    }
+}
+
+#[inline(always)]
+fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    text.get(at..at + word.len()).is_some_and(|found| found == word).then(|| at + word.len())
+}
+
+#[inline(always)]
+fn number(text: &[u8], at: usize) -> Option<usize> {
+    let at = at + usize::from(peek(text, at) == b'-');
+    let at = if peek(text, at) == b'0' { at + 1 } else { digits(text, at)? };
+    if matches!(peek(text, at), b'.' | b'e' | b'E') { fraction(text, at) } else { Some(at) }
+}
+
+#[inline(never)]
+fn fraction(text: &[u8], mut at: usize) -> Option<usize> {
+    if peek(text, at) == b'.' {
+        at = digits(text, at + 1)?;
+    }
+    if matches!(peek(text, at), b'e' | b'E') {
+        let sign = usize::from(matches!(peek(text, at + 1), b'+' | b'-'));
+        at = digits(text, at + 1 + sign)?;
+    }
+    Some(at)
+}
+
+#[inline(always)]
+fn digits(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    while peek(text, at).is_ascii_digit() {
+        at += 1;
+    }
+    (at > start).then_some(at)
 }
 
 /// A place in a text, of which there are less than 2^32.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the length of the text was held to 32 bits")]
-fn end(at: usize) -> u32 {
+#[expect(clippy::cast_possible_truncation, reason = "the length of the text is held to 32 bits")]
+fn short(at: usize) -> u32 {
     at as u32
+}
+
+/// The bytes of a name, from a member's shape.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+fn short_back(shape: u64) -> usize {
+    shape as u32 as usize
 }
 
 /// The first eight bytes of a name, nothing for those it has not.

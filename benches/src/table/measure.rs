@@ -1,6 +1,6 @@
 //! What a process can be told to measure.
 
-use super::figures::Figures;
+use super::{figures::Figures, reads, replay, tail};
 use crate::{
     answer::Answer,
     baseline::Baseline,
@@ -42,11 +42,27 @@ pub enum Task {
     Batches,
     /// Nothing: which documents a peer comes to.
     Documents,
+    /// Each single submit, while a drain is running.
+    Tail,
+    /// Reads of documents that wait.
+    Pending,
+    /// Reads of a warm store.
+    Warm,
+    /// The program, on the flights.
+    Replay,
 }
 
 impl Task {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Single, Self::Batches, Self::Documents];
+    pub const ALL: [Self; 7] = [
+        Self::Single,
+        Self::Batches,
+        Self::Documents,
+        Self::Tail,
+        Self::Pending,
+        Self::Warm,
+        Self::Replay,
+    ];
 }
 
 /// One measurement.
@@ -67,6 +83,11 @@ pub fn run(job: &Job) -> Result<Figures, String> {
     match job.task {
         Task::Single | Task::Batches => submits(job),
         Task::Documents => documents(job),
+        Task::Tail if job.peer == PeerKind::Baseline => Ok(tail::baseline(&job.plan, job.writers)),
+        Task::Tail => tail::pond(&job.plan, job.writers).map_err(|error| error.to_string()),
+        Task::Pending => reads::pending(&job.plan).map_err(|error| error.to_string()),
+        Task::Warm => reads::warm(&job.plan).map_err(|error| error.to_string()),
+        Task::Replay => replay::flights().map_err(|error| error.to_string()),
     }
 }
 
@@ -145,15 +166,14 @@ impl Run {
     fn drained<P: Drains>(&self, make: impl FnOnce() -> Result<P, String>) -> Result<Figures, String> {
         let (held, used) = (anonymous_bytes(), process_cpu());
         let peer = make()?;
-        let nanos = submit_all(&peer, &self.workloads, self.batches);
-        let submitted = process_cpu();
+        let submitted = self.submit(&peer);
+        let cpu_submitted = process_cpu().saturating_sub(used);
         let growth = anonymous_bytes().saturating_sub(held);
         let (watch, draining) = (Stopwatch::start(), process_cpu());
         let Drained { documents, bytes } = peer.drain(None);
         let drain_nanos = watch.nanos();
-        let cpu = submitted.saturating_sub(used) + process_cpu().saturating_sub(draining);
-        Ok(self
-            .submitted(nanos)
+        let cpu = cpu_submitted + process_cpu().saturating_sub(draining);
+        Ok(submitted
             .count("documents", documents)
             .count("out_bytes", bytes)
             .with("bytes_per_document", growth as f64 / documents as f64)
@@ -168,18 +188,21 @@ impl Run {
         counts: impl FnOnce(&P) -> (u64, u64),
     ) -> Result<Figures, String> {
         let peer = make();
-        let nanos = submit_all(&peer, &self.workloads, self.batches);
+        let submitted = self.submit(&peer);
         let (documents, operations) = counts(&peer);
         if operations != self.operations {
             return Err(format!("the floor counted {operations} operations of {}", self.operations));
         }
-        Ok(self.submitted(nanos).count("documents", documents))
+        Ok(submitted.count("documents", documents))
     }
 
+    /// Nanoseconds by the wall, over all writers; and of processor time, which other processes disturb less.
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    fn submitted(&self, nanos: u64) -> Figures {
-        let ns = nanos as f64 / self.operations as f64;
-        Figures::default().with("ns", ns).with("mops", 1e3 / ns)
+    fn submit<P: Peer>(&self, peer: &P) -> Figures {
+        let used = process_cpu();
+        let ns = submit_all(peer, &self.workloads, self.batches) as f64 / self.operations as f64;
+        let cpu = process_cpu().saturating_sub(used).as_nanos() as f64 / self.operations as f64;
+        Figures::default().with("ns", ns).with("mops", 1e3 / ns).with("submit_cpu_ns", cpu)
     }
 }
 

@@ -6,6 +6,16 @@
 //! A repetition counts only where the baseline and the validating floor are as fast as an idle machine lets them be, and
 //! nothing counts unless the engine and the baseline come to the same documents.
 
-pub mod child;
-pub mod figures;
-pub mod measure;
+mod child;
+mod figures;
+mod measure;
+mod options;
+mod reads;
+mod replay;
+mod report;
+mod rows;
+mod run;
+mod tail;
+
+pub use run::run;
+pub use tail::{Latencies, latencies};
