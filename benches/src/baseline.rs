@@ -11,7 +11,7 @@
 //! is told to change and does not hold, it takes for absent. That is less work than the engine does, in its favour.
 
 use crate::{
-    peer::{Drained, Drains, Peer},
+    peer::{Drained, Drains, Peer, TakesLines},
     workload::{INDEX, Kind, Operation},
 };
 use dashmap::{DashMap, Entry};
@@ -160,7 +160,7 @@ impl Peer for Baseline {
 }
 
 impl Drains for Baseline {
-    fn drain(&self, mut lines: Option<&mut dyn FnMut(&[u8])>) -> Drained {
+    fn drain(&self, mut lines: Option<TakesLines<'_>>) -> Drained {
         let (mut piece, mut drained) = (Vec::with_capacity(2 * PIECE_BYTES), Drained::default());
         let mut hand_on = |piece: &mut Vec<u8>, drained: &mut Drained| {
             drained.bytes += piece.len() as u64;

@@ -24,7 +24,11 @@ pub mod pond;
 // That it is right.
 pub mod answer;
 
-// All figures at once.
+// How figures are taken and shown.
+pub mod criterion;
+pub mod instructions;
+pub mod latency;
+mod plot;
 pub mod table;
 
 // What it is measured on.

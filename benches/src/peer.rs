@@ -18,11 +18,14 @@ pub trait Peer: Sync {
     }
 }
 
+/// Takes lines of bulk NDJSON.
+pub type TakesLines<'a> = &'a mut dyn FnMut(&[u8]);
+
 /// A peer that gives back what it holds.
 pub trait Drains: Peer {
     /// Writes everything held as bulk NDJSON and holds it no longer. Where somebody asks for the lines, they are handed
     /// on; else they are written into memory that is used again.
-    fn drain(&self, lines: Option<&mut dyn FnMut(&[u8])>) -> Drained;
+    fn drain(&self, lines: Option<TakesLines<'_>>) -> Drained;
 }
 
 /// What was drained.

@@ -6,13 +6,13 @@
 //! again. Nothing lies below the engine.
 
 use crate::{
-    peer::{BATCH, Drained, Drains, Peer},
+    peer::{BATCH, Drained, Drains, Peer, TakesLines},
     sync::Mutex,
     workload::{INDEX, Kind, Operation},
 };
 use millpond::{
-    Base, BaseDocument, Batch, Builder, Engine, Item, ItemAction, Limits, Outcome, Result, Sink, Snapshot,
-    Takes,
+    Base, BaseDocument, Batch, Builder, Drainer, Engine, Item, ItemAction, Limits, Outcome, Result, Sink,
+    Snapshot, Takes,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -43,6 +43,13 @@ impl Pond {
     /// An engine that drains what has waited for so long.
     pub fn draining(max_delay: Duration) -> Result<Self> {
         Self::with(settings().max_delay(max_delay))
+    }
+
+    /// An engine of these settings without threads, and its drain.
+    pub fn manual(settings: Builder) -> Result<(Self, Drainer)> {
+        let lines = Arc::new(Lines::default());
+        let (engine, drainer) = settings.manual(Arc::clone(&lines) as _, Some(Arc::new(Nothing)))?;
+        Ok((Self { engine, lines }, drainer))
     }
 
     /// An engine of these settings.
@@ -87,7 +94,7 @@ impl Peer for Pond {
 
 impl Drains for Pond {
     #[expect(clippy::expect_used, reason = "the sink takes everything")]
-    fn drain(&self, lines: Option<&mut dyn FnMut(&[u8])>) -> Drained {
+    fn drain(&self, lines: Option<TakesLines<'_>>) -> Drained {
         let before = self.lines.drained();
         self.lines.keep(lines.is_some());
         self.engine.flush(PATIENCE).expect("the sink takes everything");
@@ -121,6 +128,20 @@ impl Lines {
         self.0.lock().kept = keep.then(Vec::new);
     }
 
+    /// Writes a batch.
+    pub fn write(&self, batch: &Batch) -> Vec<Outcome> {
+        let mut written = self.0.lock();
+        for item in &batch.items {
+            write_lines(item, &mut written.piece);
+            if written.piece.len() >= PIECE_BYTES {
+                written.hand_on();
+            }
+        }
+        written.hand_on();
+        written.drained.documents += batch.items.len() as u64;
+        vec![Outcome::Applied; batch.items.len()]
+    }
+
     /// What was kept.
     pub fn take(&self) -> Vec<u8> {
         self.0.lock().kept.take().unwrap_or_default()
@@ -149,16 +170,7 @@ impl Sink for Lines {
     }
 
     fn send(&self, batch: &Batch) -> Vec<Outcome> {
-        let mut written = self.0.lock();
-        for item in &batch.items {
-            write_lines(item, &mut written.piece);
-            if written.piece.len() >= PIECE_BYTES {
-                written.hand_on();
-            }
-        }
-        written.hand_on();
-        written.drained.documents += batch.items.len() as u64;
-        vec![Outcome::Applied; batch.items.len()]
+        self.write(batch)
     }
 }
 

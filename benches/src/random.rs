@@ -106,9 +106,9 @@ mod tests {
         }
         let total: f64 = (1..=1_000).map(|rank| f64::from(rank).powf(-0.99)).sum();
         // The first two ranks are drawn exactly, the others by a continuous approximation of the law.
-        for (rank, slack) in [(1, 0.02), (2, 0.02), (4, 0.15), (100, 0.3)] {
+        for (rank, slack) in [(1_u16, 0.02), (2, 0.02), (4, 0.15), (100, 0.3)] {
             let expected = f64::from(rank).powf(-0.99) / total;
-            let found = f64::from(counts[rank as usize - 1]) / f64::from(draws);
+            let found = f64::from(counts[usize::from(rank) - 1]) / f64::from(draws);
             assert!((found / expected - 1.0).abs() < slack, "rank {rank}: {found} for {expected}");
         }
         assert!(counts.iter().all(|count| *count > 0));

@@ -115,6 +115,16 @@ impl Workload {
         workload
     }
 
+    /// The operations of a plan for several writers: equally many, each from a seed of its own.
+    pub fn shares(plan: &Plan, writers: usize) -> Vec<Self> {
+        let share = |writer: usize| Plan {
+            operations: plan.operations / writers.max(1),
+            seed: plan.seed.wrapping_add(writer as u64),
+            ..*plan
+        };
+        (0..writers).map(|writer| Self::new(&share(writer))).collect()
+    }
+
     fn push(&mut self, rank: u64, mix: Mix, random: &mut Random) {
         write_id(rank, &mut self.text);
         let start = self.text.len();

@@ -10,6 +10,8 @@
 //! 1. Refused is exactly what is not JSON as RFC 8259 has it, what has a name twice in one object (by its characters,
 //!    however spelled), and what is deeper than [`DEPTH_MAX`].
 
+#![expect(clippy::inline_always, reason = "one loop with its state in registers is the point of it")]
+
 use std::{collections::BTreeSet, ops::Range};
 
 /// Nesting that is taken.
@@ -133,13 +135,11 @@ impl Splitter {
             if let Some(member) = self.members.get_mut(place) {
                 member.value_end = short(end);
             }
-            match seek_behind(text, end, b',') {
-                Some(next) => here = next,
-                None => {
-                    here = seek(text, end);
-                    break;
-                }
-            }
+            let Some(next) = seek_behind(text, end, b',') else {
+                here = seek(text, end);
+                break;
+            };
+            here = next;
         }
         if object.count > FEW || escaped {
             self.all_differ(text, &object)?;
@@ -170,8 +170,7 @@ impl Splitter {
         object.seen |= bit;
         object.count += 1;
         let (name_start, value_start) = (short(name.start), short(value));
-        let member =
-            Member { prefix, shape, name_start, value_start, value_end: 0, escaped: self.escaped };
+        let member = Member { prefix, shape, name_start, value_start, value_end: 0, escaped: self.escaped };
         self.members.push(member);
         Some(self.members.len() - 1)
     }

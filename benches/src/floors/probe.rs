@@ -77,14 +77,14 @@ impl Probe {
     pub fn new(scan: Scan, documents: u64) -> Self {
         // Shards are not evenly filled: a quarter and a few more than their share.
         let share = usize::try_from(documents).unwrap_or(0) / SHARDS;
-        let slots = share + share / 4 + 64;
-        let words = (2 * slots).next_power_of_two();
-        let shard = |_| {
-            let words = (0..words).map(|_| AtomicU32::new(0)).collect();
-            CachePadded::new(Shard { words, slots: Mutex::new(Vec::with_capacity(slots)) })
+        let room = share + share / 4 + 64;
+        let places = (2 * room).next_power_of_two();
+        let made = |_| {
+            let words = (0..places).map(|_| AtomicU32::new(0)).collect();
+            CachePadded::new(Shard { words, slots: Mutex::new(Vec::with_capacity(room)) })
         };
-        let shards = (0..SHARDS).map(shard).collect();
-        Self { scan, state: FixedState::with_seed(1), mask: words - 1, shards }
+        let shards = (0..SHARDS).map(made).collect();
+        Self { scan, state: FixedState::with_seed(1), mask: places - 1, shards }
     }
 
     /// Documents and operations counted.
@@ -151,7 +151,6 @@ impl Shard {
 
 /// The tag of a hash, where it stands in a word: from bits that choose neither the shard nor, in most, the place.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "12 bits are wanted")]
 fn tag(hash: u64) -> u32 {
     ((hash >> 40) as u32) << SLOT_BITS
 }
@@ -176,7 +175,6 @@ impl Slot {
 
 /// Splits and validates a body. A workload holds valid bodies only.
 #[inline]
-#[expect(clippy::panic, reason = "a floor that meets a bad body measures something else")]
 fn split(splitter: &mut Splitter, operation: &Operation<'_>) {
     assert!(splitter.split(operation.body.as_bytes()), "the workload has a bad body: {}", operation.body);
 }
@@ -199,7 +197,9 @@ impl Peer for Probe {
             }
             if self.scan == Scan::Validating {
                 SPLITTER.with_borrow_mut(|splitter| {
-                    chunk.iter().for_each(|operation| split(splitter, operation));
+                    for operation in chunk {
+                        split(splitter, operation);
+                    }
                 });
             }
             for (place, operation) in places.iter().zip(chunk) {

@@ -12,11 +12,11 @@ use crate::workload::{Keys, Mix, Plan};
 use std::{env, process::Command};
 
 /// The first argument of such a process.
-pub const WORD: &str = "measure";
+pub(super) const WORD: &str = "measure";
 
 impl Job {
     /// Runs in a process of its own.
-    pub fn run(&self) -> Result<Figures, String> {
+    pub(super) fn run(&self) -> Result<Figures, String> {
         let program = env::current_exe().map_err(|error| error.to_string())?;
         let output = Command::new(program).arg(WORD).args(self.to_words()).output();
         let output = output.map_err(|error| format!("{self:?} was not started: {error}"))?;
@@ -29,8 +29,10 @@ impl Job {
 
     fn to_words(self) -> Vec<String> {
         let Plan { documents, operations, keys, mix, seed } = self.plan;
-        let numbers = [documents.to_string(), operations.to_string(), seed.to_string(), self.writers.to_string()];
-        let names = [format!("{:?}", self.task), format!("{:?}", self.peer), format!("{keys:?}"), format!("{mix:?}")];
+        let numbers =
+            [documents.to_string(), operations.to_string(), seed.to_string(), self.writers.to_string()];
+        let names =
+            [format!("{:?}", self.task), format!("{:?}", self.peer), format!("{keys:?}"), format!("{mix:?}")];
         names.into_iter().chain(numbers).collect()
     }
 
@@ -54,7 +56,7 @@ fn named<T: Copy + std::fmt::Debug>(values: &[T], name: &str) -> Option<T> {
 }
 
 /// Measures, if these are the arguments of such a process: the figures as text.
-pub fn answer(arguments: &[String]) -> Option<Result<String, String>> {
+pub(super) fn answer(arguments: &[String]) -> Option<Result<String, String>> {
     let (word, words) = arguments.split_first()?;
     if word != WORD {
         return None;

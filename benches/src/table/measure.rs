@@ -15,7 +15,7 @@ use crate::{
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerKind {
+pub(super) enum PeerKind {
     /// The engine.
     Pond,
     /// A map of parsed documents.
@@ -30,12 +30,13 @@ pub enum PeerKind {
 
 impl PeerKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Pond, Self::Baseline, Self::LockHash, Self::Probe, Self::Validating];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Pond, Self::Baseline, Self::LockHash, Self::Probe, Self::Validating];
 }
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
+pub(super) enum Task {
     /// Operations one by one, what they hold in memory, and the drain of all.
     Single,
     /// The same in batches.
@@ -54,20 +55,13 @@ pub enum Task {
 
 impl Task {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Single,
-        Self::Batches,
-        Self::Documents,
-        Self::Tail,
-        Self::Pending,
-        Self::Warm,
-        Self::Replay,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Single, Self::Batches, Self::Documents, Self::Tail, Self::Pending, Self::Warm, Self::Replay];
 }
 
 /// One measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Job {
+pub(super) struct Job {
     /// What is measured.
     pub task: Task,
     /// On whom.
@@ -79,7 +73,7 @@ pub struct Job {
 }
 
 /// Measures.
-pub fn run(job: &Job) -> Result<Figures, String> {
+pub(super) fn run(job: &Job) -> Result<Figures, String> {
     match job.task {
         Task::Single | Task::Batches => submits(job),
         Task::Documents => documents(job),
@@ -91,18 +85,8 @@ pub fn run(job: &Job) -> Result<Figures, String> {
     }
 }
 
-/// The operations of each writer: equally many, each from a seed of its own.
-pub fn workloads(plan: &Plan, writers: usize) -> Vec<Workload> {
-    let share = |writer: usize| Plan {
-        operations: plan.operations / writers.max(1),
-        seed: plan.seed.wrapping_add(writer as u64),
-        ..*plan
-    };
-    (0..writers).map(|writer| Workload::new(&share(writer))).collect()
-}
-
 /// Submits everything, each writer its own. Returns nanoseconds from when all were ready until the last had finished.
-pub fn submit_all<P: Peer>(peer: &P, workloads: &[Workload], batches: bool) -> u64 {
+pub(super) fn submit_all<P: Peer>(peer: &P, workloads: &[Workload], batches: bool) -> u64 {
     if let [workload] = workloads {
         let watch = Stopwatch::start();
         submit(peer, workload, batches);
@@ -142,7 +126,7 @@ fn submit<P: Peer>(peer: &P, workload: &Workload, batches: bool) {
 }
 
 fn submits(job: &Job) -> Result<Figures, String> {
-    let workloads = workloads(&job.plan, job.writers);
+    let workloads = Workload::shares(&job.plan, job.writers);
     let operations = workloads.iter().map(|workload| workload.len() as u64).sum();
     let run = Run { workloads, batches: job.task == Task::Batches, operations };
     let documents = job.plan.documents;
@@ -208,7 +192,7 @@ impl Run {
 
 /// Which documents a peer comes to, and that it drains each once.
 fn documents(job: &Job) -> Result<Figures, String> {
-    let workloads = workloads(&job.plan, job.writers);
+    let workloads = Workload::shares(&job.plan, job.writers);
     let (mut answer, mut wrong) = (Answer::default(), Ok(()));
     let mut lines = |lines: &[u8]| {
         if wrong.is_ok() {

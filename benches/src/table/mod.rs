@@ -17,5 +17,5 @@ mod rows;
 mod run;
 mod tail;
 
-pub use run::run;
-pub use tail::{Latencies, latencies};
+pub use run::{run, show};
+pub use tail::Latencies;

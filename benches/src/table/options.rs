@@ -4,7 +4,7 @@ use super::rows::{ROWS, Row};
 
 /// What is to be measured, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub(super) struct Options {
     /// Few operations once, to see that all of it works: nothing is promised of the figures.
     pub quick: bool,
     /// How many repetitions have to count.
@@ -15,7 +15,7 @@ pub struct Options {
 
 impl Options {
     /// From the arguments of the process.
-    pub fn from_arguments(arguments: &[String]) -> Result<Self, String> {
+    pub(super) fn from_arguments(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self { quick: false, repetitions: 3, groups: Vec::new() };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -39,13 +39,14 @@ impl Options {
     }
 
     /// The rows asked for.
-    pub fn rows(&self) -> Vec<&'static Row> {
-        let is_asked = |row: &&Row| self.groups.is_empty() || self.groups.iter().any(|group| group == row.group);
+    pub(super) fn rows(&self) -> Vec<&'static Row> {
+        let is_asked =
+            |row: &&Row| self.groups.is_empty() || self.groups.iter().any(|group| group == row.group);
         ROWS.iter().filter(is_asked).collect()
     }
 
     /// True where the figures go into the papers: all rows, as often as it takes for a median.
-    pub fn is_record(&self) -> bool {
+    pub(super) fn is_record(&self) -> bool {
         !self.quick && self.groups.is_empty() && self.repetitions >= 3
     }
 }
@@ -67,7 +68,9 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_measured() {
-        assert!(options("--bench").is_ok_and(|options| options.is_record() && options.rows().len() == ROWS.len()));
+        assert!(
+            options("--bench").is_ok_and(|options| options.is_record() && options.rows().len() == ROWS.len())
+        );
         assert!(options("--quick").is_ok_and(|options| options.repetitions == 1 && !options.is_record()));
         let some = options("--reps 5 --rows drain,read").unwrap();
         assert_eq!(some.repetitions, 5);
@@ -77,7 +80,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused_by_its_name() {
         assert!(options("--fast").is_err_and(|error| error.contains("--fast")));
-        assert!(options("--rows speed").is_err_and(|error| error.contains("speed") && error.contains("drain")));
+        assert!(
+            options("--rows speed").is_err_and(|error| error.contains("speed") && error.contains("drain"))
+        );
         assert!(options("--reps").is_err_and(|error| error.contains("--reps")));
         assert!(options("--reps many").is_err());
     }

@@ -19,7 +19,7 @@ const READS: usize = 1_000_000;
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A read of a document that waits, and a submit in the same process. The same documents are read, in the same order.
-pub fn pending(plan: &Plan) -> Result<Figures, Box<dyn Error>> {
+pub(super) fn pending(plan: &Plan) -> Result<Figures, Box<dyn Error>> {
     let workload = Workload::new(plan);
     let pond = Pond::still()?;
     let watch = Stopwatch::start();
@@ -32,7 +32,7 @@ pub fn pending(plan: &Plan) -> Result<Figures, Box<dyn Error>> {
 }
 
 /// A read of a document in the embedded store, after everything has been read once.
-pub fn warm(plan: &Plan) -> Result<Figures, Box<dyn Error>> {
+pub(super) fn warm(plan: &Plan) -> Result<Figures, Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let options = SegmentOptions::new().compaction(Compaction::Manual);
     let store = Arc::new(SegmentSink::open_with(directory.path(), &options)?);

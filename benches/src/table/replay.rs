@@ -22,7 +22,7 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/flights-counter
 const TICKS: f64 = 100.0;
 
 /// Builds the program, as it is released.
-pub fn build() -> Result<(), String> {
+pub(super) fn build() -> Result<(), String> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments = ["build", "--locked", "--release", "--quiet", "--package", "millpond-cli"];
     let status = Command::new(cargo).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).status();
@@ -35,7 +35,7 @@ pub fn build() -> Result<(), String> {
 
 /// Bytes of input in a second of processor time.
 #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-pub fn flights() -> Result<Figures, Box<dyn Error>> {
+pub(super) fn flights() -> Result<Figures, Box<dyn Error>> {
     let program = program()?;
     let scratch = tempfile::tempdir()?;
     let input = scratch.path().join("flights.ndjson");

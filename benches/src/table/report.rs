@@ -43,18 +43,18 @@ fn results<'a>(rows: &[&'a Row], rounds: &[Round]) -> Vec<Result<'a>> {
 }
 
 /// True if every row reaches what it has to.
-pub fn all_hold(rows: &[&Row], rounds: &[Round]) -> bool {
+pub(super) fn all_hold(rows: &[&Row], rounds: &[Round]) -> bool {
     results(rows, rounds).iter().all(|result| result.reaches(result.row.least))
 }
 
 /// The table on standard output.
-pub fn print(rows: &[&Row], rounds: &[Round], refused: &[String]) {
+pub(super) fn print(rows: &[&Row], rounds: &[Round], refused: &[String]) {
     print!("{}", table(&results(rows, rounds)));
     println!("\n{} repetitions; {} did not count", rounds.len(), refused.len());
 }
 
 /// The table onto the page, and the figures into their file.
-pub fn write(rows: &[&Row], rounds: &[Round], refused: &[String]) -> std::result::Result<(), String> {
+pub(super) fn write(rows: &[&Row], rounds: &[Round], refused: &[String]) -> std::result::Result<(), String> {
     let (results, machine) = (results(rows, rounds), Machine::this());
     let mut text = serde_json::to_string_pretty(&data(&results, rounds, refused, &machine))
         .map_err(|error| format!("writing {FIGURES}: {error}"))?;
@@ -72,7 +72,8 @@ pub fn write(rows: &[&Row], rounds: &[Round], refused: &[String]) -> std::result
         rounds.len(),
         refused.len()
     );
-    let page = between(&page, &(table(&results) + &under)).ok_or_else(|| format!("{PAGE} lacks its markers"))?;
+    let page =
+        between(&page, &(table(&results) + &under)).ok_or_else(|| format!("{PAGE} lacks its markers"))?;
     fs::write(PAGE, page).map_err(|error| format!("writing {PAGE}: {error}"))
 }
 
@@ -84,11 +85,14 @@ fn between(page: &str, text: &str) -> Option<String> {
 }
 
 fn table(results: &[Result<'_>]) -> String {
-    let mut table = String::from("| | goal | least | measured | apart | holds |\n| --- | --- | --- | --- | --- | --- |\n");
+    let mut table = String::from(
+        "| | goal | least | measured | apart | holds |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
     for result in results {
         let Row { name, unit, more, goal, least, .. } = result.row;
         let sign = if *more { "≥" } else { "≤" };
-        let bound = |bound: f64| if bound > 0.0 { format!("{sign} {bound} {unit}") } else { "–".to_owned() };
+        let bound =
+            |bound: f64| if bound > 0.0 { format!("{sign} {bound} {unit}") } else { "–".to_owned() };
         let (median, apart) = (short(result.median), spread(&result.figures) * 100.0);
         let verdict = result.verdict();
         // Writing to a string does not fail.
@@ -149,7 +153,10 @@ fn rounded(figure: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::{figures::Figures, rows::ROWS}, *};
+    use super::{
+        super::{figures::Figures, rows::ROWS},
+        *,
+    };
 
     fn round(baseline: f64, pond: f64) -> Round {
         let ns = |ns: f64| Figures::default().with("ns", ns);

@@ -8,11 +8,11 @@ use crate::workload::{Keys, Mix, Plan};
 use std::collections::BTreeMap;
 
 /// What the measurements of one repetition came to, by their names.
-pub type Round = BTreeMap<&'static str, Figures>;
+pub(super) type Round = BTreeMap<&'static str, Figures>;
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub(super) struct Row {
     /// To ask for it on the command line, with others of its kind.
     pub group: &'static str,
     /// For people.
@@ -32,11 +32,11 @@ pub struct Row {
 }
 
 /// The baseline and the validating floor, which tell whether the machine was idle.
-pub const GUARDS: [&str; 2] = ["zipf.baseline", "zipf.validating"];
+pub(super) const GUARDS: [&str; 2] = ["zipf.baseline", "zipf.validating"];
 /// What the baseline makes at least on an idle machine, in millions of operations in a second.
-pub const BASELINE_MOPS_MIN: f64 = 0.45;
+pub(super) const BASELINE_MOPS_MIN: f64 = 0.45;
 /// What the validating floor takes at most, in nanoseconds.
-pub const VALIDATING_NS_MAX: f64 = 200.0;
+pub(super) const VALIDATING_NS_MAX: f64 = 200.0;
 
 /// A figure of a measurement.
 fn of(round: &Round, name: &str, figure: &str) -> f64 {
@@ -49,7 +49,7 @@ fn ratio(round: &Round, figure: &str, over: &str, under: &str) -> f64 {
 }
 
 /// All rows, in the order of the table.
-pub const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     Row {
         group: "submit",
         name: "single submit, 1 writer, against the baseline",
@@ -213,7 +213,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// Every measurement by its name, in the order of a repetition: those that are compared stand side by side.
-pub fn jobs(quick: bool) -> Vec<(&'static str, Job)> {
+pub(super) fn jobs(quick: bool) -> Vec<(&'static str, Job)> {
     let operations = if quick { 300_000 } else { 5_000_000 };
     let documents = if quick { 100_000 } else { 1_000_000 };
     let zipf = Plan { documents, operations, keys: Keys::Zipf, mix: Mix::Updates, seed: 1 };
@@ -237,6 +237,8 @@ pub fn jobs(quick: bool) -> Vec<(&'static str, Job)> {
         ("uniform.batches", job(Task::Batches, pond, uniform, 1)),
         ("counters.baseline", job(Task::Single, baseline, counters, 1)),
         ("counters.pond", job(Task::Single, pond, counters, 1)),
+        ("tail.one.baseline", job(Task::Tail, baseline, zipf, 1)),
+        ("tail.one.pond", job(Task::Tail, pond, zipf, 1)),
         ("tail.baseline", job(Task::Tail, baseline, zipf, 2)),
         ("tail.pond", job(Task::Tail, pond, zipf, 2)),
         ("read.pending", job(Task::Pending, pond, zipf, 1)),
@@ -249,7 +251,7 @@ pub fn jobs(quick: bool) -> Vec<(&'static str, Job)> {
 }
 
 /// Measurements that must come to the same documents: checked once, before anything is measured.
-pub const ALIKE: [(&str, &str); 3] = [
+pub(super) const ALIKE: [(&str, &str); 3] = [
     ("zipf.baseline", "zipf.pond"),
     ("uniform.baseline", "uniform.batches"),
     ("counters.baseline", "counters.pond"),

@@ -24,6 +24,11 @@ pub fn run() -> ExitCode {
         Some(Err(error)) => Err(error),
         None => Options::from_arguments(&arguments).and_then(|options| table(&options)),
     };
+    finish(done)
+}
+
+/// How the process ends.
+fn finish(done: Result<bool, String>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -32,6 +37,23 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Shows single measurements, after their answers were checked.
+pub fn show(names: &[&str]) -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some(answer) = child::answer(&arguments) {
+        return finish(answer.map(|figures| {
+            print!("{figures}");
+            true
+        }));
+    }
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let jobs: Vec<(&str, Job)> = jobs(quick).into_iter().filter(|(name, _)| names.contains(name)).collect();
+    finish(check_answers(&jobs).and_then(|checked| {
+        let round = repeat(&jobs, 0)?;
+        holds_the_same(&jobs, &round, &checked).map(|()| true)
+    }))
 }
 
 /// Measures and reports; true if every row holds, or nothing is promised.
@@ -66,7 +88,11 @@ fn table(options: &Options) -> Result<bool, String> {
         return Ok(true);
     }
     if rounds.len() < options.repetitions {
-        return Err(format!("{} of {} repetitions count: is the machine idle?", rounds.len(), options.repetitions));
+        return Err(format!(
+            "{} of {} repetitions count: is the machine idle?",
+            rounds.len(),
+            options.repetitions
+        ));
     }
     if options.is_record() {
         report::write(&rows, &rounds, &refused)?;
@@ -113,7 +139,8 @@ fn check_answers(jobs: &[(&'static str, Job)]) -> Result<Checked, String> {
             answers.push((*name, Job { task: Task::Documents, ..*job }.run()?));
         }
         if let [(one, answer), (other, compared)] = answers.as_slice()
-            && (answer.get("sum"), answer.get("documents")) != (compared.get("sum"), compared.get("documents"))
+            && (answer.get("sum"), answer.get("documents"))
+                != (compared.get("sum"), compared.get("documents"))
         {
             return Err(format!("{one} and {other} come to different documents: {answer:?}, {compared:?}"));
         }

@@ -5,7 +5,7 @@
 //! included. The engine drains what has waited for 50 ms, so that its drain always has something to do; the baseline is
 //! drained by a thread that goes round every 50 ms.
 
-use super::{figures::Figures, measure::workloads};
+use super::figures::Figures;
 use crate::{
     baseline::Baseline,
     clock::Stopwatch,
@@ -28,14 +28,14 @@ pub type Latencies = Histogram<u64>;
 
 /// An empty histogram.
 #[expect(clippy::expect_used, reason = "the bounds are constants that a histogram takes")]
-pub fn latencies() -> Latencies {
+fn latencies() -> Latencies {
     Histogram::new_with_bounds(1, NANOS_MAX, DIGITS).expect("the bounds are valid")
 }
 
 /// The engine under its own drain.
-pub fn pond(plan: &Plan, writers: usize) -> Result<Figures, Box<dyn Error>> {
+pub(super) fn pond(plan: &Plan, writers: usize) -> Result<Figures, Box<dyn Error>> {
     let pond = Pond::draining(DELAY)?;
-    let workloads = workloads(plan, writers);
+    let workloads = Workload::shares(plan, writers);
     let latencies = submit_all(&pond, &workloads);
     pond.drain(None);
     let stats = pond.engine.stats();
@@ -47,9 +47,9 @@ pub fn pond(plan: &Plan, writers: usize) -> Result<Figures, Box<dyn Error>> {
 }
 
 /// The baseline with a thread that drains it.
-pub fn baseline(plan: &Plan, writers: usize) -> Figures {
+pub(super) fn baseline(plan: &Plan, writers: usize) -> Figures {
     let baseline = Baseline::default();
-    let workloads = workloads(plan, writers);
+    let workloads = Workload::shares(plan, writers);
     let (stop, stopped) = channel::<()>();
     let mut latencies = latencies();
     scope(|scope| {
@@ -71,7 +71,8 @@ fn drain_until(baseline: &Baseline, stopped: &Receiver<()>) {
 fn submit_all<P: Peer>(peer: &P, workloads: &[Workload]) -> Latencies {
     let mut all = latencies();
     scope(|scope| {
-        let writers: Vec<_> = workloads.iter().map(|workload| scope.spawn(|| submit(peer, workload))).collect();
+        let writers: Vec<_> =
+            workloads.iter().map(|workload| scope.spawn(|| submit(peer, workload))).collect();
         for writer in writers {
             if let Ok(latencies) = writer.join() {
                 // Both have the same bounds.

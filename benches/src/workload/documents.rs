@@ -93,7 +93,9 @@ fn write_field(field: usize, random: &mut Random, out: &mut String) {
         }
         4 => write!(out, "\"shop\":\"{}\"", random.pick(&SHOPS)),
         5 => write!(out, "\"tags\":[\"{}\",\"{}\"]", random.pick(&WORDS), random.pick(&STATES)),
-        6 => write!(out, "\"updated\":\"2026-11-{:02}T08:{:02}:00Z\"", 1 + random.below(30), random.below(60)),
+        6 => {
+            write!(out, "\"updated\":\"2026-11-{:02}T08:{:02}:00Z\"", 1 + random.below(30), random.below(60))
+        }
         7 => write!(out, "\"visible\":{}", random.below(2) == 0),
         8 => write!(out, "\"seller\":{}", random.below(1 << 32)),
         _ => write!(out, "\"rating\":{}", random.below(6)),

@@ -4,8 +4,7 @@ use super::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-const PLAN: Plan =
-    Plan { documents: 1_000, operations: 5_000, keys: Keys::Zipf, mix: Mix::Updates, seed: 1 };
+const PLAN: Plan = Plan { documents: 1_000, operations: 5_000, keys: Keys::Zipf, mix: Mix::Updates, seed: 1 };
 
 #[test]
 fn the_same_seed_gives_the_same_operations() {
@@ -43,7 +42,8 @@ fn shares_and_sizes_are_those_of_the_page() {
 #[test]
 fn documents_are_laid_out_each_in_its_own_way() {
     let workload = Workload::new(&Plan { mix: Mix::Whole, keys: Keys::Each, ..PLAN });
-    let place = |operation: Operation<'_>| operation.body.find("\"text\"").unwrap() * 10 / operation.body.len();
+    let place =
+        |operation: Operation<'_>| operation.body.find("\"text\"").unwrap() * 10 / operation.body.len();
     let places: BTreeSet<usize> = workload.operations().map(place).collect();
     assert!(places.len() >= 5, "{places:?}");
     let first = |operation: Operation<'_>| operation.body.split('"').nth(1).unwrap().to_owned();
