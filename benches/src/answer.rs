@@ -54,3 +54,6 @@ pub fn for_each_document(lines: &[u8], mut show: impl FnMut(&str, &Value)) -> Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

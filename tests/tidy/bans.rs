@@ -5,8 +5,8 @@ use crate::{
     source::{Source, sources},
 };
 
-/// Code that ships: the library and the program.
-const SHIPPED: &[&str] = &["src", "cli/src"];
+/// Code that ships, the library and the program; and what measures them.
+const SHIPPED: &[&str] = &["src", "cli/src", "benches/src"];
 /// All code.
 const ALL: &[&str] = &["src", "cli", "tests", "fuzz", "examples", "benches"];
 
@@ -20,12 +20,12 @@ struct Fence {
 const FENCES: &[Fence] = &[
     Fence {
         paths: &["std::thread", "std::sync::Barrier", "std::sync::Condvar", "std::sync::Mutex"],
-        only_in: &["src/sync.rs", "cli/src/sync.rs"],
+        only_in: &["src/sync.rs", "cli/src/sync.rs", "benches/src/sync.rs"],
         advice: "threads and locks come from sync.rs",
     },
     Fence {
         paths: &["std::sync::MutexGuard", "std::sync::RwLock", "std::sync::mpsc", "parking_lot"],
-        only_in: &["src/sync.rs", "cli/src/sync.rs"],
+        only_in: &["src/sync.rs", "cli/src/sync.rs", "benches/src/sync.rs"],
         advice: "threads and locks come from sync.rs",
     },
 ];
@@ -40,7 +40,7 @@ struct Ban {
 const BANS: &[Ban] = &[
     Ban {
         words: &["Instant::now", "SystemTime::now"],
-        only_in: &["src/clock.rs", "cli/src/clock.rs"],
+        only_in: &["src/clock.rs", "cli/src/clock.rs", "benches/src/clock.rs"],
         advice: "time comes from clock.rs",
     },
     Ban {

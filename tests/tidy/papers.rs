@@ -6,8 +6,14 @@ use crate::{
 };
 use std::{collections::BTreeSet, fs, process::Command};
 
-const PAPERS: &[&str] =
-    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/format.md"];
+const PAPERS: &[&str] = &[
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/format.md",
+    "benches/README.md",
+];
 
 /// A path of the machine that something was written on, cut so that this file does not name one itself.
 const MACHINE_PATHS: &[&str] = &["/wo rk/", "/ro ot/", "/ho me/", "/Us ers/", "C:\\ Users"];
@@ -34,8 +40,9 @@ fn tracked() -> Vec<(String, String)> {
             .map(str::to_owned)
             .collect(),
         _ => {
-            let code =
-                sources(&["src", "cli", "tests", "fuzz", "examples"]).into_iter().map(|source| source.path);
+            let code = sources(&["src", "cli", "tests", "fuzz", "examples", "benches"])
+                .into_iter()
+                .map(|source| source.path);
             code.chain(PAPERS.iter().map(ToString::to_string)).collect()
         }
     };
@@ -112,7 +119,7 @@ fn claims_left_behind(
 
 fn function_names() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for source in sources(&["src", "cli", "tests", "fuzz", "examples"]) {
+    for source in sources(&["src", "cli", "tests", "fuzz", "examples", "benches"]) {
         for at in source.find_word("fn") {
             let rest = source.code[at + 2..].trim_start();
             let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();

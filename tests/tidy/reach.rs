@@ -11,7 +11,9 @@ const FOLDERS: &[&str] = &["src", "cli", "tests", "fuzz", "examples", "benches"]
 /// True for a file that Cargo starts from.
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
-    let parts = parts.strip_prefix(&["cli"]).unwrap_or(&parts);
+    // The program and the benches are packages of their own.
+    let of_package = ["cli", "benches"].iter().find_map(|package| parts.strip_prefix(&[*package]));
+    let parts = of_package.unwrap_or(&parts);
     match parts {
         // Only files of Rust come here.
         ["src", "lib.rs" | "main.rs"]
@@ -112,6 +114,9 @@ fn the_rules_of_reach_bite() {
         file("tests/one/main.rs", "#[path = \"../support/mod.rs\"]\nmod support;"),
         file("tests/support/mod.rs", ""),
         file("fuzz/fuzz_targets/t.rs", ""),
+        file("benches/src/lib.rs", "mod f;"),
+        file("benches/src/f.rs", ""),
+        file("benches/benches/table.rs", ""),
     ];
     let dead = dead(&tree);
     assert_eq!(dead.len(), 2, "{dead:?}");

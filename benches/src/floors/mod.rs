@@ -73,3 +73,33 @@ impl Peer for LockHash {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        criterion::batches,
+        workload::{Keys, Mix, Plan, Workload},
+    };
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_probe_tells_every_key_from_every_other() {
+        let plan =
+            Plan { documents: 5_000, operations: 20_032, keys: Keys::Uniform, mix: Mix::Updates, seed: 1 };
+        let workload = Workload::new(&plan);
+        let ids: BTreeSet<&str> = workload.operations().map(|operation| operation.id).collect();
+        for scan in [Scan::Not, Scan::Validating] {
+            let (single, batched) = (Probe::new(scan, 5_000), Probe::new(scan, 5_000));
+            workload.operations().for_each(|operation| single.submit(&operation));
+            for batch in batches(&workload) {
+                batched.submit_batch(&batch);
+            }
+            assert_eq!(single.counts(), (ids.len() as u64, 20_032));
+            assert_eq!(batched.counts(), single.counts());
+        }
+        let floor = LockHash::new();
+        workload.operations().for_each(|operation| floor.submit(&operation));
+        assert_eq!(floor.operations(), 20_032);
+    }
+}

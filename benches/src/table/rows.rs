@@ -251,8 +251,9 @@ pub(super) fn jobs(quick: bool) -> Vec<(&'static str, Job)> {
 }
 
 /// Measurements that must come to the same documents: checked once, before anything is measured.
-pub(super) const ALIKE: [(&str, &str); 3] = [
+pub(super) const ALIKE: [(&str, &str); 4] = [
     ("zipf.baseline", "zipf.pond"),
+    ("two.baseline", "two.pond"),
     ("uniform.baseline", "uniform.batches"),
     ("counters.baseline", "counters.pond"),
 ];

@@ -138,11 +138,14 @@ fn check_answers(jobs: &[(&'static str, Job)]) -> Result<Checked, String> {
         for (name, job) in jobs.iter().filter(|(name, _)| *name == one || *name == other) {
             answers.push((*name, Job { task: Task::Documents, ..*job }.run()?));
         }
-        if let [(one, answer), (other, compared)] = answers.as_slice()
-            && (answer.get("sum"), answer.get("documents"))
-                != (compared.get("sum"), compared.get("documents"))
-        {
-            return Err(format!("{one} and {other} come to different documents: {answer:?}, {compared:?}"));
+        if let [(one, answer), (other, compared)] = answers.as_slice() {
+            let alike = ["sum", "documents", "compared"]
+                .iter()
+                .all(|figure| (answer.get(figure) - compared.get(figure)).abs() < 0.5);
+            if !alike {
+                let found = format!("{answer:?}, {compared:?}");
+                return Err(format!("{one} and {other} come to different documents: {found}"));
+            }
         }
         checked.append(&mut answers);
     }
@@ -160,7 +163,9 @@ fn holds_the_same(jobs: &[(&'static str, Job)], round: &Round, checked: &Checked
     };
     for (name, answer) in checked {
         differs(name, "documents", answer.get("documents"))?;
-        differs(name, "out_bytes", answer.get("out_bytes"))?;
+        if !answer.get("out_bytes").is_nan() {
+            differs(name, "out_bytes", answer.get("out_bytes"))?;
+        }
     }
     let expected = checked.iter().find(|(name, _)| *name == GUARDS[0]);
     let floors = ["zipf.validating", "zipf.probe"].into_iter();
