@@ -6,6 +6,8 @@
 //! and the seed is fixed, so that two runs of the same length take the same path.
 
 use crate::{
+    baseline::Baseline,
+    floors::{Probe, Scan},
     peer::{BATCH, Peer},
     pond::{Pond, settings},
     workload::{INDEX, Keys, Kind, Mix, Operation, Plan, Workload},
@@ -33,9 +35,11 @@ enum Case {
     MergeCompose,
     Get,
     Drain,
+    Baseline,
+    Floor,
 }
 
-const CASES: [(&str, Case, Mix, Keys); 8] = [
+const CASES: [(&str, Case, Mix, Keys); 10] = [
     ("submit-partial", Case::SubmitPartial, Mix::Partial, Keys::Uniform),
     ("submit-whole", Case::SubmitWhole, Mix::Whole, Keys::Uniform),
     ("submit-zipf", Case::SubmitZipf, Mix::Updates, Keys::Zipf),
@@ -44,6 +48,9 @@ const CASES: [(&str, Case, Mix, Keys); 8] = [
     ("merge-compose", Case::MergeCompose, Mix::Updates, Keys::Zipf),
     ("get", Case::Get, Mix::Updates, Keys::Zipf),
     ("drain", Case::Drain, Mix::Updates, Keys::Each),
+    // To compare with: submit-zipf by the baseline, and by the validating floor.
+    ("baseline-zipf", Case::Baseline, Mix::Updates, Keys::Zipf),
+    ("floor-zipf", Case::Floor, Mix::Updates, Keys::Zipf),
 ];
 
 /// Runs a case: its name and the number of operations are the arguments. Without any, names the cases.
@@ -79,9 +86,25 @@ fn count(name: &str, operations: &str) -> Result<(), Box<dyn Error>> {
     let documents = if case == Case::Drain { OPERATIONS_MAX as u64 } else { DOCUMENTS };
     let workload = Workload::new(&Plan { documents, operations: OPERATIONS_MAX, keys, mix, seed: 1 });
     let few = workload.operations().take(operations);
-    if case == Case::MergeCompose {
-        return compose(few);
+    match case {
+        Case::MergeCompose => compose(few),
+        Case::Baseline => submit(&Baseline::default(), few),
+        Case::Floor => submit(&Probe::new(Scan::Validating, DOCUMENTS), few),
+        _ => by_engine(case, &workload, operations),
     }
+}
+
+/// Ends the process, so that what a peer holds is not counted as it is dropped.
+fn submit<'a>(
+    peer: &impl Peer,
+    operations: impl Iterator<Item = Operation<'a>>,
+) -> Result<(), Box<dyn Error>> {
+    operations.for_each(|operation| peer.submit(&operation));
+    std::process::exit(0);
+}
+
+fn by_engine(case: Case, workload: &Workload, operations: usize) -> Result<(), Box<dyn Error>> {
+    let few = workload.operations().take(operations);
     let clock = SimulatedClock::new(WALL_US);
     let (pond, drainer) = Pond::manual(settings().seed(1).clock(&clock).batch_operations(DRAIN_BATCH))?;
     if matches!(case, Case::Get | Case::Drain) {
@@ -95,12 +118,8 @@ fn count(name: &str, operations: &str) -> Result<(), Box<dyn Error>> {
             all.chunks(BATCH).for_each(|batch| pond.submit_batch(batch));
             Ok(())
         }
-        _ => {
-            few.for_each(|operation| pond.submit(&operation));
-            Ok(())
-        }
+        _ => submit(&pond, few),
     }?;
-    // Ends here, so that what it holds is not counted as it is dropped.
     std::process::exit(0);
 }
 

@@ -307,8 +307,11 @@ fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
 
 #[inline(always)]
 fn number(text: &[u8], at: usize) -> Option<usize> {
-    let at = at + usize::from(peek(text, at) == b'-');
-    let at = if peek(text, at) == b'0' { at + 1 } else { digits(text, at)? };
+    let start = at + usize::from(peek(text, at) == b'-');
+    let at = digits(text, start)?;
+    if at - start > 1 && peek(text, start) == b'0' {
+        return None;
+    }
     if matches!(peek(text, at), b'.' | b'e' | b'E') { fraction(text, at) } else { Some(at) }
 }
 
@@ -324,9 +327,19 @@ fn fraction(text: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
+/// One digit or more. Eight are looked at together: a loop's end would be guessed wrong as often as not.
 #[inline(always)]
 fn digits(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
+    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let values = u64::from_le_bytes(*word) ^ u64::from_ne_bytes([b'0'; 8]);
+        let others = (values.wrapping_add(u64::from_ne_bytes([0x76; 8])) | values) & HIGHS;
+        if others != 0 {
+            at += others.trailing_zeros() as usize / 8;
+            return (at > start).then_some(at);
+        }
+        at += 8;
+    }
     while peek(text, at).is_ascii_digit() {
         at += 1;
     }
