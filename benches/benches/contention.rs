@@ -4,5 +4,14 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    millpond_bench::table::show(&["tail.one.pond", "tail.one.baseline", "tail.pond", "tail.baseline"])
+    millpond_bench::table::show(&[
+        "zipf.pond",
+        "zipf.baseline",
+        "two.pond",
+        "two.baseline",
+        "tail.one.pond",
+        "tail.one.baseline",
+        "tail.pond",
+        "tail.baseline",
+    ])
 }

@@ -229,8 +229,7 @@ fn documents(job: &Job) -> Result<Figures, String> {
     }
     let figures = Figures::default().count("documents", count).count("compared", answer.documents);
     let figures = if shared.is_empty() { figures.count("out_bytes", drained.bytes) } else { figures };
-    // As many bits as a figure can tell.
-    Ok(figures.count("sum", answer.sum >> 12))
+    Ok(figures.count("sum", answer.comparable()))
 }
 
 /// The ids that several writers write to.

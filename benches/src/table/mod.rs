@@ -6,6 +6,7 @@
 //! A repetition counts only where the baseline and the validating floor are as fast as an idle machine lets them be, and
 //! nothing counts unless the engine and the baseline come to the same documents.
 
+mod check;
 mod child;
 mod figures;
 mod measure;

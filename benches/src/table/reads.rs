@@ -2,8 +2,9 @@
 
 use super::figures::Figures;
 use crate::{
+    answer::Answer,
     clock::Stopwatch,
-    peer::{Drains, Peer},
+    peer::Peer,
     pond::{Pond, settings},
     workload::{INDEX, Keys, Mix, Plan, Workload},
 };
@@ -11,7 +12,7 @@ use millpond::{
     Base, Engine,
     segments::{Compaction, SegmentOptions, SegmentSink},
 };
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{collections::HashSet, error::Error, sync::Arc, time::Duration};
 
 /// How many documents are read.
 const READS: usize = 1_000_000;
@@ -27,8 +28,20 @@ pub(super) fn pending(plan: &Plan) -> Result<Figures, Box<dyn Error>> {
     let submit = per(watch.nanos(), workload.len());
     let ids: Vec<&str> = workload.operations().take(READS).map(|operation| operation.id).collect();
     let get = read(&pond.engine, &ids)?;
-    pond.drain(None);
-    Ok(Figures::default().with("submit_ns", submit).with("get_ns", get).with("get_submits", get / submit))
+    let answer = documents(&pond.engine, &workload)?;
+    let figures = Figures::default().count("documents", answer.documents).count("sum", answer.comparable());
+    Ok(figures.with("submit_ns", submit).with("get_ns", get).with("get_submits", get / submit))
+}
+
+/// Every document of the workload, as it is read.
+fn documents(engine: &Engine, workload: &Workload) -> Result<Answer, Box<dyn Error>> {
+    let ids: HashSet<&str> = workload.operations().map(|operation| operation.id).collect();
+    let mut answer = Answer::default();
+    for id in ids {
+        let document = engine.get(INDEX, id)?.ok_or("every document is there")?;
+        answer.add(id, &serde_json::from_slice(&document.source)?);
+    }
+    Ok(answer)
 }
 
 /// A read of a document in the embedded store, after everything has been read once.

@@ -33,6 +33,8 @@ pub(super) struct Row {
 
 /// The baseline and the validating floor, which tell whether the machine was idle.
 pub(super) const GUARDS: [&str; 2] = ["zipf.baseline", "zipf.validating"];
+/// Reads every document of the guards' workload.
+pub(super) const READS_OF: &str = "read.pending";
 /// What the baseline makes at least on an idle machine, in millions of operations in a second.
 pub(super) const BASELINE_MOPS_MIN: f64 = 0.45;
 /// What the validating floor takes at most, in nanoseconds.
@@ -251,9 +253,9 @@ pub(super) fn jobs(quick: bool) -> Vec<(&'static str, Job)> {
 }
 
 /// Measurements that must come to the same documents: checked once, before anything is measured.
-pub(super) const ALIKE: [(&str, &str); 4] = [
-    ("zipf.baseline", "zipf.pond"),
-    ("two.baseline", "two.pond"),
-    ("uniform.baseline", "uniform.batches"),
-    ("counters.baseline", "counters.pond"),
+pub(super) const ALIKE: [[&str; 2]; 4] = [
+    ["zipf.baseline", "zipf.pond"],
+    ["two.baseline", "two.pond"],
+    ["uniform.baseline", "uniform.batches"],
+    ["counters.baseline", "counters.pond"],
 ];

@@ -1,12 +1,11 @@
 //! The command: checks the answers, repeats the measurements, and reports.
 
 use super::{
-    child,
-    figures::Figures,
-    measure::{Job, Task},
+    check, child,
+    measure::Job,
     options::Options,
     replay, report,
-    rows::{ALIKE, BASELINE_MOPS_MIN, GUARDS, Round, VALIDATING_NS_MAX, jobs},
+    rows::{GUARDS, Round, jobs},
 };
 use std::{collections::BTreeSet, env, process::ExitCode};
 
@@ -49,10 +48,11 @@ pub fn show(names: &[&str]) -> ExitCode {
         }));
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let jobs: Vec<(&str, Job)> = jobs(quick).into_iter().filter(|(name, _)| names.contains(name)).collect();
-    finish(check_answers(&jobs).and_then(|checked| {
-        let round = repeat(&jobs, 0)?;
-        holds_the_same(&jobs, &round, &checked).map(|()| true)
+    let all = jobs(quick);
+    let needed: Vec<_> = all.iter().copied().filter(|(name, _)| names.contains(name)).collect();
+    finish(check::answers(&all, names).and_then(|checked| {
+        let (round, _) = repeat(&needed, 0, true)?;
+        checked.compare(&round).map(|()| true)
     }))
 }
 
@@ -64,23 +64,23 @@ fn table(options: &Options) -> Result<bool, String> {
     if options.is_record() {
         needed.extend(["zipf.lock-hash", "zipf.probe"]);
     }
-    let jobs: Vec<(&str, Job)> =
-        jobs(options.quick).into_iter().filter(|(name, _)| needed.contains(name)).collect();
+    let all = jobs(options.quick);
+    let jobs: Vec<_> = all.iter().copied().filter(|(name, _)| needed.contains(name)).collect();
     if needed.contains("replay") {
         replay::build()?;
     }
-    let checked = check_answers(&jobs)?;
+    let checked = check::answers(&all, &needed.into_iter().collect::<Vec<_>>())?;
     let mut rounds: Vec<Round> = Vec::new();
     let (mut refused, most) = (Vec::new(), options.repetitions * TRIES);
     while rounds.len() < options.repetitions && rounds.len() + refused.len() < most {
-        let round = repeat(&jobs, rounds.len() + refused.len())?;
-        holds_the_same(&jobs, &round, &checked)?;
-        match machine_was_busy(&round) {
-            Some(why) if !options.quick => {
+        let (round, busy) = repeat(&jobs, rounds.len() + refused.len(), options.quick)?;
+        checked.compare(&round)?;
+        match busy {
+            Some(why) => {
                 eprintln!("this repetition does not count: {why}");
                 refused.push(why);
             }
-            _ => rounds.push(round),
+            None => rounds.push(round),
         }
     }
     report::print(&rows, &rounds, &refused);
@@ -100,8 +100,13 @@ fn table(options: &Options) -> Result<bool, String> {
     Ok(report::all_hold(&rows, &rounds))
 }
 
-/// Runs every measurement once, those of an odd repetition in the other order.
-fn repeat(jobs: &[(&'static str, Job)], number: usize) -> Result<Round, String> {
+/// Runs every measurement once, those of an odd repetition in the other order. Stops with the reason as soon as it is seen
+/// that the repetition does not count, unless all count.
+fn repeat(
+    jobs: &[(&'static str, Job)],
+    number: usize,
+    all_count: bool,
+) -> Result<(Round, Option<String>), String> {
     let mut order: Vec<&(&str, Job)> = jobs.iter().collect();
     if number % 2 == 1 {
         order.reverse();
@@ -112,67 +117,9 @@ fn repeat(jobs: &[(&'static str, Job)], number: usize) -> Result<Round, String> 
         let shown: Vec<String> = figures.iter().map(|(name, figure)| format!("{name} {figure:.4}")).collect();
         eprintln!("{number} {name}: {}", shown.join(", "));
         round.insert(*name, figures);
-    }
-    Ok(round)
-}
-
-/// Why a repetition does not count, if it does not.
-fn machine_was_busy(round: &Round) -> Option<String> {
-    let figure = |name: &str, figure: &str| round.get(name).map_or(f64::NAN, |figures| figures.get(figure));
-    let (mops, ns) = (figure(GUARDS[0], "mops"), figure(GUARDS[1], "ns"));
-    if mops < BASELINE_MOPS_MIN {
-        return Some(format!("the baseline made {mops:.2} Mops/s, less than {BASELINE_MOPS_MIN}"));
-    }
-    (ns > VALIDATING_NS_MAX)
-        .then(|| format!("the validating floor took {ns:.0} ns, more than {VALIDATING_NS_MAX}"))
-}
-
-/// What a measurement comes to, of those that were checked: its name, its documents, and its bytes of NDJSON.
-type Checked = Vec<(&'static str, Figures)>;
-
-/// The engine and the baseline come to the same documents, compared as parsed values.
-fn check_answers(jobs: &[(&'static str, Job)]) -> Result<Checked, String> {
-    let mut checked = Checked::new();
-    for (one, other) in ALIKE {
-        let mut answers = Vec::new();
-        for (name, job) in jobs.iter().filter(|(name, _)| *name == one || *name == other) {
-            answers.push((*name, Job { task: Task::Documents, ..*job }.run()?));
-        }
-        if let [(one, answer), (other, compared)] = answers.as_slice() {
-            let alike = ["sum", "documents", "compared"]
-                .iter()
-                .all(|figure| (answer.get(figure) - compared.get(figure)).abs() < 0.5);
-            if !alike {
-                let found = format!("{answer:?}, {compared:?}");
-                return Err(format!("{one} and {other} come to different documents: {found}"));
-            }
-        }
-        checked.append(&mut answers);
-    }
-    let names: Vec<&str> = checked.iter().map(|(name, _)| *name).collect();
-    eprintln!("the same documents at both ends: {}", names.join(", "));
-    Ok(checked)
-}
-
-/// What was measured has drained what was checked, to the byte; a floor has seen the same documents.
-fn holds_the_same(jobs: &[(&'static str, Job)], round: &Round, checked: &Checked) -> Result<(), String> {
-    let differs = |name: &str, figure: &str, expected: f64| {
-        let found = round.get(name).map_or(f64::NAN, |figures| figures.get(figure));
-        let message = format!("{name} has {found} as its {figure}; checked were {expected}");
-        if (found - expected).abs() < 0.5 { Ok(()) } else { Err(message) }
-    };
-    for (name, answer) in checked {
-        differs(name, "documents", answer.get("documents"))?;
-        if !answer.get("out_bytes").is_nan() {
-            differs(name, "out_bytes", answer.get("out_bytes"))?;
+        if let Some(why) = check::machine_was_busy(&round).filter(|_| !all_count) {
+            return Ok((round, Some(why)));
         }
     }
-    let expected = checked.iter().find(|(name, _)| *name == GUARDS[0]);
-    let floors = ["zipf.validating", "zipf.probe"].into_iter();
-    for floor in floors.filter(|floor| jobs.iter().any(|(name, _)| name == floor)) {
-        if let Some((_, answer)) = expected {
-            differs(floor, "documents", answer.get("documents"))?;
-        }
-    }
-    Ok(())
+    Ok((round, None))
 }
