@@ -41,6 +41,7 @@ mod list;
 mod meaning;
 mod net;
 mod parted;
+mod reference;
 mod scope;
 mod splice;
 mod text;

@@ -3,21 +3,19 @@
 //! # Design
 //! [`NetOperation`] owns the bytes and is what the world sees; [`NetRef`] borrows them, and with it [`encode`],
 //! [`compose`] and [`apply`] work from slices into one output that the caller keeps, without allocating for it.
-//! What a patch makes where there is no document is kept as one of three: nothing; the patch applied to `{}`,
-//! which is a flag, so that a stream of `doc_as_upsert` keeps each document once; or a document.
 //!
-//! # Invariants
-//! 1. The bytes begin with a tag: bits 0–1 the shape, bit 2 "always written", bits 3–4 what is made of nothing.
-//! 2. Puts and deletes have no flags: they are always written.
+//! What the bytes say is read in [`reference`](super::reference).
 
 use super::apply::{apply_fields, write_object};
 use super::compose::Fold;
-use super::encoding::{close, longest_run, open, read_length, write_length};
+use super::encoding::{close, longest_run, open, write_length};
 use super::json::glance;
-use super::json::scan::{byte, part};
+use super::json::scan::part;
+pub(crate) use super::reference::NetRef;
+pub(super) use super::reference::{ALWAYS, Absent, HEADER_BYTES, PARTED, PUT, Parts, Patch};
+use super::reference::{DELETE, DOCUMENT, FROM_PATCH, NONE, PATCH};
 use super::scope::Scope;
-use super::text::Output;
-use super::{body, direct, meaning, parted, text};
+use super::{body, direct, meaning, parted};
 use crate::{Action, Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::fmt;
@@ -148,7 +146,7 @@ impl NetOperation {
     }
 
     pub(crate) fn as_net(&self) -> NetRef<'_> {
-        NetRef(&self.0)
+        NetRef::from_bytes(&self.0)
     }
 
     /// The document of a put: a part of the operation's own bytes, shared with it.
@@ -170,159 +168,6 @@ impl fmt::Debug for NetOperation {
         let mut body = Vec::new();
         self.write_body(&mut body);
         write!(f, "{} {}", self.verb(), String::from_utf8_lossy(&body))
-    }
-}
-
-/// A borrowed net operation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NetRef<'a>(&'a [u8]);
-
-pub(super) const PUT: u8 = 0;
-const DELETE: u8 = 1;
-const PATCH: u8 = 2;
-/// Not one of the three shapes, but another form of the first.
-pub(super) const PARTED: u8 = 3;
-const SHAPE_BITS: u8 = 3;
-pub(super) const ALWAYS: u8 = 4;
-const NONE: u8 = 0;
-const FROM_PATCH: u8 = 1 << 3;
-const DOCUMENT: u8 = 2 << 3;
-const ABSENT_BITS: u8 = 3 << 3;
-
-/// Bytes of a patch's tag and longest run.
-pub(super) const HEADER_BYTES: usize = 5;
-
-/// What a patch makes where there is no document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Absent<'a> {
-    /// Nothing.
-    None,
-    /// The patch applied to `{}`.
-    FromPatch,
-    /// This document.
-    Document(&'a [u8]),
-}
-
-/// A patch, taken apart.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patch<'a> {
-    /// True where it is written even if it changes nothing.
-    pub(super) is_always_written: bool,
-    pub(super) absent: Absent<'a>,
-    /// The fields of the root, which creates.
-    pub(super) fields: &'a [u8],
-}
-
-/// A net operation, taken apart.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Parts<'a> {
-    Put(&'a [u8]),
-    /// A put whose document is taken apart: all its bytes. See [`parted`].
-    Parted(&'a [u8]),
-    Delete,
-    Patch(Patch<'a>),
-}
-
-impl<'a> NetRef<'a> {
-    /// The net operation that these bytes are; they were written by [`encode`] or [`compose`].
-    pub(crate) fn from_bytes(bytes: &'a [u8]) -> Self {
-        Self(bytes)
-    }
-
-    pub(crate) fn as_bytes(self) -> &'a [u8] {
-        self.0
-    }
-
-    #[inline]
-    pub(super) fn parts(self) -> Parts<'a> {
-        let tag = byte(self.0, 0);
-        match tag & SHAPE_BITS {
-            PUT => Parts::Put(part(self.0, 1, self.0.len())),
-            PATCH => {
-                let (absent, at) = match tag & ABSENT_BITS {
-                    FROM_PATCH => (Absent::FromPatch, 5),
-                    DOCUMENT => {
-                        let (length, start) = read_length(self.0, 5);
-                        (Absent::Document(part(self.0, start, start + length)), start + length)
-                    }
-                    _ => (Absent::None, 5),
-                };
-                let fields = part(self.0, at, self.0.len());
-                Parts::Patch(Patch { is_always_written: tag & ALWAYS != 0, absent, fields })
-            }
-            PARTED => Parts::Parted(self.0),
-            _ => Parts::Delete,
-        }
-    }
-
-    pub(crate) fn shape(self) -> Shape {
-        match byte(self.0, 0) & SHAPE_BITS {
-            PUT | PARTED => Shape::Put,
-            PATCH => Shape::Patch,
-            _ => Shape::Delete,
-        }
-    }
-
-    /// True where the document of a put is taken apart, which is the shard's business: see [`parted`].
-    #[inline]
-    pub(crate) fn is_parted(self) -> bool {
-        byte(self.0, 0) == PARTED
-    }
-
-    /// Writes the operation to `out`, a document in one piece.
-    pub(crate) fn write_joined<O: Output>(self, out: &mut O) {
-        if self.is_parted() {
-            out.put(&[PUT]);
-            parted::join(self.0, out);
-        } else {
-            out.put(self.0);
-        }
-    }
-
-    /// The document of a put.
-    pub(crate) fn document(self) -> Option<&'a [u8]> {
-        match self.parts() {
-            Parts::Put(document) => Some(document),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn detects_noop(self) -> bool {
-        byte(self.0, 0) & (SHAPE_BITS | ALWAYS) == PATCH
-    }
-
-    pub(crate) fn existence_after(self, existed: bool) -> bool {
-        let tag = byte(self.0, 0);
-        match tag & SHAPE_BITS {
-            PUT | PARTED => true,
-            PATCH => existed || tag & ABSENT_BITS != NONE,
-            _ => false,
-        }
-    }
-
-    /// True where the operation alone says what the document is: a put or a delete. A patch needs to know it.
-    pub(crate) fn decides(self) -> bool {
-        self.shape() != Shape::Patch
-    }
-
-    #[inline]
-    pub(crate) fn longest_run(self) -> usize {
-        match self.0.get(1..5) {
-            Some(&[a, b, c, d]) if self.shape() == Shape::Patch => u32::from_le_bytes([a, b, c, d]) as usize,
-            _ => 0,
-        }
-    }
-
-    pub(crate) fn is_repeatable(self) -> bool {
-        meaning::is_repeatable(self)
-    }
-
-    pub(crate) fn verb(self) -> &'static str {
-        text::verb(self)
-    }
-
-    pub(crate) fn write_body<O: Output>(self, out: &mut O) {
-        text::write_body(self, out);
     }
 }
 

@@ -51,6 +51,8 @@ struct Locked {
     index_bits: AtomicU32,
 }
 
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
 /// A key's place in the bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -107,9 +109,8 @@ impl Bank {
                 index_bits: AtomicU32::new(index_bits),
             })
         };
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             shards: (0..).take(shards).map(shard).collect(),
             hasher: foldhash::fast::FixedState::with_seed(seed),
             memory: Memory::new(memory_bytes, shards),

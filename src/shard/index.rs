@@ -174,7 +174,7 @@ fn number(word: u64) -> SlotId {
 /// Where the search for a tag begins in an array, whose length is a power of two.
 #[inline]
 pub(crate) fn home(tag: u32, bits: u32) -> usize {
-    (u64::from(tag) >> (32 - bits)) as usize
+    usize::try_from(u64::from(tag) >> (32 - bits)).unwrap_or(usize::MAX)
 }
 
 /// The word of a tag whose slot `same` says yes to: its place and its slot.
@@ -187,7 +187,6 @@ fn probe(words: &[u64], tag: u32, mut same: impl FnMut(SlotId) -> bool) -> Optio
         if word == EMPTY {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the high half is meant")]
         let is_tagged = (word >> 32) as u32 == tag;
         if is_tagged && word != GONE && same(number(word)) {
             return Some((at & mask, number(word)));
@@ -199,7 +198,6 @@ fn probe(words: &[u64], tag: u32, mut same: impl FnMut(SlotId) -> bool) -> Optio
 /// Puts a word in the first empty place at or behind its home; there is one.
 #[inline]
 fn place(words: &mut [u64], word: u64) {
-    #[expect(clippy::cast_possible_truncation, reason = "the high half is meant")]
     let mut at = home((word >> 32) as u32, words.len().trailing_zeros());
     let mask = words.len() - 1;
     loop {
@@ -224,7 +222,6 @@ fn close_gap(words: &mut [u64], mut gap: usize) {
         if word == EMPTY {
             break;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the high half is meant")]
         let from_home = at.wrapping_sub(home((word >> 32) as u32, bits)) & mask;
         // The word may stand anywhere from its home on: it moves if the gap is not before its home.
         if from_home >= at.wrapping_sub(gap) & mask {

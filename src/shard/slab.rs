@@ -99,7 +99,7 @@ impl Slab {
             id < OUTSIDE,
             "a shard holds fewer than 2^32 - 2 slots; the memory bound is reached long before"
         );
-        if self.cells % PAGE_CELLS == 0 {
+        if self.cells.is_multiple_of(PAGE_CELLS) {
             self.pages.push(Vec::with_capacity(PAGE_CELLS));
         }
         if let Some(page) = self.pages.last_mut() {

@@ -98,7 +98,7 @@ fn near_plain(choices: [usize; 6]) -> Vec<u8> {
         _ => format!("\"_index\":\"{index}\",\"_id\":7"),
     };
     let mut line = format!("{start}{names}{end}").into_bytes();
-    if choices[5] % 4 == 0 {
+    if choices[5].is_multiple_of(4) {
         let at = choices[5] / 4 % line.len();
         line[at] = 0xc3;
     }

@@ -113,7 +113,7 @@ fn update() -> BoxedStrategy<NetOperation> {
         .boxed()
 }
 
-pub(in crate::merge) fn operation() -> BoxedStrategy<NetOperation> {
+fn operation() -> BoxedStrategy<NetOperation> {
     prop_oneof![
         12 => update(),
         1 => document(2).prop_map(|doc| NetOperation::new(Action::Index(doc.as_bytes())).unwrap()),

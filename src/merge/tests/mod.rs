@@ -2,7 +2,7 @@
 
 mod examples;
 mod in_place;
-pub(super) mod laws;
+mod laws;
 mod limits;
 mod parted;
 mod twins;
