@@ -8,7 +8,7 @@
 //!
 //! # Invariants
 //! 1. Refused is exactly what is not JSON as RFC 8259 has it, what has a name twice in one object (by its characters,
-//!    however spelled), and what is deeper than [`DEPTH_MAX`].
+//!    however spelled), and what is deeper than `DEPTH_MAX`.
 
 #![expect(clippy::inline_always, reason = "one loop with its state in registers is the point of it")]
 
