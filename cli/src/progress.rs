@@ -54,6 +54,11 @@ impl Progress {
         self.started
     }
 
+    /// True where the bar is drawn: nobody need gather figures for one that is not.
+    pub fn is_shown(&self) -> bool {
+        !self.bar.is_hidden()
+    }
+
     /// Draws the bar again.
     pub fn show(&self, figures: &Figures) {
         self.bar.set_position(self.position.load(Ordering::Relaxed));

@@ -185,8 +185,9 @@ impl Run {
     /// The next event, or nothing after a tick. Draws the bar and samples memory.
     fn next(&mut self, ended: &Receiver<Event>) -> Option<Event> {
         let event = ended.recv_timeout(TICK);
-        let stats = self.pond.engine.stats();
-        self.progress.show(&figures(&stats));
+        if self.progress.is_shown() {
+            self.progress.show(&figures(&self.pond.engine.stats()));
+        }
         self.peak_anonymous_bytes = self.peak_anonymous_bytes.max(memory::anonymous_bytes());
         if self.pond.is_reader_gone() {
             self.stop.fail();
