@@ -58,14 +58,14 @@ pub(super) struct Patch<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Parts<'a> {
     Put(&'a [u8]),
-    /// A put whose document is taken apart: all its bytes. See [`parted`](super::parted).
+    /// A put whose document is taken apart: all its bytes. See [`parted`].
     Parted(&'a [u8]),
     Delete,
     Patch(Patch<'a>),
 }
 
 impl<'a> NetRef<'a> {
-    /// The net operation that these bytes are; they were written by [`encode`] or [`compose`].
+    /// The net operation that these bytes are; they were written by `encode` or `compose`.
     pub(crate) fn from_bytes(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -104,7 +104,7 @@ impl<'a> NetRef<'a> {
         }
     }
 
-    /// True where the document of a put is taken apart, which is the shard's business: see [`parted`](super::parted).
+    /// True where the document of a put is taken apart, which is the shard's business: see [`parted`].
     #[inline]
     pub(crate) fn is_parted(self) -> bool {
         byte(self.0, 0) == PARTED
