@@ -140,8 +140,10 @@ impl Run {
         };
         start("reader", &events, Event::Reader, move || reader.run(&inputs))?;
 
-        let mut running = writers;
-        while running > 0 {
+        let (mut running, mut is_reading) = (writers, true);
+        // Writers end when the reader has let go of them, which may be before it says how it ended. After a stop it may
+        // wait for input for ever.
+        while running > 0 || (is_reading && !self.stop.is_set()) {
             match self.next(&ended) {
                 Some(Event::Writer(end)) => {
                     running -= 1;
@@ -153,9 +155,12 @@ impl Run {
                         Err(failure) => self.fail(failure),
                     }
                 }
-                Some(Event::Reader(Err(failure))) => {
+                Some(Event::Reader(end)) => {
+                    is_reading = false;
                     // The writers end by themselves when they have done what was read.
-                    self.failure.get_or_insert(failure);
+                    if let Err(failure) = end {
+                        self.failure.get_or_insert(failure);
+                    }
                 }
                 _ => {}
             }
