@@ -133,8 +133,8 @@ impl Drain {
         if let Some(oldest_us) = first_sent.map(|flight| flight.arrived_us).min() {
             self.counters.waited(now_us.saturating_sub(oldest_us));
         }
-        let mut read = self.read_below(&flights).into_iter();
         let mut names = Names { bank: &self.bank, names: Vec::new() };
+        let mut read = self.read_below(&flights, &mut names).into_iter();
         let (mut ready, mut is_full) = (Ready::with_capacity(flights.len()), false);
         for flight in flights {
             let below = if self.asks(&flight) { read.next().transpose() } else { Ok(None) };
@@ -235,10 +235,9 @@ impl Drain {
     }
 
     /// Reads what lies below the flights that ask for it, in one call; an answer for each.
-    fn read_below(&self, flights: &[Flight]) -> Vec<Result<Known>> {
+    fn read_below(&self, flights: &[Flight], names: &mut Names<'_>) -> Vec<Result<Known>> {
         let asking: Vec<&Flight> = flights.iter().filter(|flight| self.asks(flight)).collect();
         let Some(base) = self.parts.base.as_ref().filter(|_| !asking.is_empty()) else { return Vec::new() };
-        let mut names = Names { bank: &self.bank, names: Vec::new() };
         let indices: Vec<Arc<str>> = asking.iter().map(|flight| names.name(flight.index)).collect();
         let keys: Vec<(&str, &str)> =
             indices.iter().zip(&asking).map(|(name, f)| (&**name, &*f.id)).collect();

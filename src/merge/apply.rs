@@ -254,7 +254,8 @@ impl Splice<'_, '_> {
     }
 
     pub(super) fn replace(&mut self, from: usize, to: usize, value: &[u8]) -> Effect {
-        self.put(from, to, value);
+        self.cut(from, to);
+        self.out.extend_from_slice(value);
         Effect::Written
     }
 

@@ -71,16 +71,9 @@ pub(super) struct Edits {
     count: usize,
     /// True where one did not fit.
     overflow: bool,
-    /// Where the text that is edited by [`cut`](Self::cut) starts in the buffer.
-    origin: usize,
 }
 
 impl Edits {
-    /// No edits, of a text that starts at a place of the buffer.
-    pub(super) fn of_text(origin: usize) -> Self {
-        Self { origin, ..Self::default() }
-    }
-
     /// Notes an edit, at any place: its bytes, and what comes there.
     #[inline]
     pub(super) fn insert(&mut self, from: usize, to: usize, source: Source, start: usize, end: usize) {
@@ -98,46 +91,6 @@ impl Edits {
             std::mem::swap(before, after);
             at -= 1;
         }
-    }
-
-    /// Notes an edit behind all others, which are of the same text; what comes there is still to be made, from
-    /// `start` on.
-    pub(super) fn cut(&mut self, from: usize, to: usize, start: usize) {
-        let edit = Edit::new(self.origin + from, self.origin + to, Source::Made, start, start);
-        if let Some(last) = self.last().filter(|last| last.source == Source::Made) {
-            last.end = edit.start;
-            if last.to == edit.from {
-                last.to = edit.to;
-                return;
-            }
-        }
-        self.push(edit);
-    }
-
-    /// As [`cut`](Self::cut), with what comes there in the operation that is folded in.
-    pub(super) fn replace(&mut self, from: usize, to: usize, start: usize, end: usize, made: usize) {
-        self.close(made);
-        self.push(Edit::new(self.origin + from, self.origin + to, Source::Later, start, end));
-    }
-
-    /// Ends what is made for the last edit.
-    pub(super) fn close(&mut self, end: usize) {
-        if let Some(last) = self.last().filter(|last| last.source == Source::Made) {
-            last.end = place(end);
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, edit: Edit) {
-        match self.near.get_mut(self.count) {
-            Some(slot) => *slot = edit,
-            None => self.overflow = true,
-        }
-        self.count += usize::from(!self.overflow);
-    }
-
-    fn last(&mut self) -> Option<&mut Edit> {
-        self.near.get_mut(self.count.checked_sub(1)?)
     }
 
     fn all(&self) -> &[Edit] {

@@ -2,10 +2,14 @@
 //!
 //! # Design
 //! [`compose`](super::net::compose) writes the composed operation anew, every byte of it. An update touches a few
-//! fields of many, so that most of those bytes were there before: here only what differs is written, over what was
-//! there. What differs is found first, by the code that `compose` uses: on a document's text the edits of a
-//! [`Splice`], which are noted and not carried out; on a patch, field by field, what [`Fold::push`] makes of two
-//! primitives. When all edits are known and fit, they are carried out in one go.
+//! fields of many, so that most of a patch's bytes were there before: here only what differs is written, over what was
+//! there. What differs is found first, field by field: a later value that stands as it is, or what [`Fold::pair`] makes
+//! of two primitives. When all edits are known and fit, they are carried out in one go.
+//!
+//! A document that is one text is edited into the scratch buffer, as `compose` does, and copied back if it fits.
+//!
+//! # Why not edits of a text
+//! Measured: moving a text of 600 bytes between its edits took 195 ns, copying it twice 168.
 //!
 //! # Why there is `compose` beside it
 //! A fold need not fit where the earlier operation stands, and some change all of it: a field that moves, a document
@@ -16,6 +20,7 @@
 //! 2. Where it gives nothing, nothing has changed.
 //! 3. It is tried only where no run was longer than one: then none is longer than two.
 
+use super::apply::apply_fields;
 use super::compose::Fold;
 use super::decimal;
 use super::edits::{Edits, Source};
@@ -24,7 +29,6 @@ use super::json::scan::{byte, part};
 use super::json::string::Name;
 use super::net::{ALWAYS, Absent, Composed, NetRef, PUT, Parts, Patch, write_absent_document};
 use super::parted::fold_into_parted;
-use super::splice::Splice;
 
 /// What folding in place came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +58,7 @@ pub(crate) fn fold_in_place(
     };
     scratch.clear();
     match NetRef::from_bytes(part(room, 0, len)).parts() {
-        Parts::Put(_) => fold_into_document(room, len, later, second.fields, scratch),
+        Parts::Put(_) => fold_into_document(room, len, second.fields, scratch),
         Parts::Parted(_) => fold_into_parted(room, len, later, second, scratch),
         Parts::Delete if second.absent == Absent::None => Some(whole(len)),
         Parts::Delete => {
@@ -67,19 +71,12 @@ pub(crate) fn fold_in_place(
     }
 }
 
-fn fold_into_document(
-    room: &mut [u8],
-    len: usize,
-    later: NetRef<'_>,
-    fields: &[u8],
-    scratch: &mut Vec<u8>,
-) -> Option<InPlace> {
-    let mut edits = Edits::of_text(1);
-    let mut splice = Splice::noting(part(room, 1, len), scratch, &mut edits, later.as_bytes());
-    splice.edit_object(fields, 0, false);
-    let composed = Composed { misfits: splice.misfits, longest_run: 0 };
-    splice.finish();
-    Some(InPlace { len: edits.carry_out(room, len, later.as_bytes(), scratch)?, composed })
+fn fold_into_document(room: &mut [u8], len: usize, fields: &[u8], scratch: &mut Vec<u8>) -> Option<InPlace> {
+    let mut composed = Composed { misfits: 0, longest_run: 0 };
+    apply_fields(fields, part(room, 1, len), scratch, &mut composed.misfits);
+    let len = 1 + scratch.len();
+    room.get_mut(1..len)?.copy_from_slice(scratch);
+    Some(InPlace { len, composed })
 }
 
 fn fold_into_patch(

@@ -24,7 +24,7 @@ use super::encoding::{Fields, Kind, Run, Spot, close, open, open_primitive, writ
 use super::in_place::{InPlace, find, single};
 use super::json::scan::{byte, member, part, value_end};
 use super::net::{Composed, NetRef, PARTED, PUT, Parts, Patch};
-use super::text::Output;
+use bytes::BufMut;
 
 /// Takes the document of a put apart, in its place: how long the operation then is. Nothing, and nothing changed,
 /// where it is no put of a text, or there is white space between members, or no room.
@@ -57,16 +57,16 @@ pub(crate) fn part_in_place(room: &mut [u8], len: usize, scratch: &mut Vec<u8>) 
 }
 
 /// Writes the document of a parted put as text.
-pub(super) fn join<O: Output>(parted: &[u8], out: &mut O) {
+pub(super) fn join(parted: &[u8], out: &mut impl BufMut) {
     let mut before: &[u8] = b"{\"";
     for field in Fields(part(parted, 1, parted.len())) {
-        out.put(before);
-        out.put(field.name.raw);
-        out.put(b"\":");
-        out.put(Run(field.run).single().map_or(b"null", |set| set.payload));
+        out.put_slice(before);
+        out.put_slice(field.name.raw);
+        out.put_slice(b"\":");
+        out.put_slice(Run(field.run).single().map_or(b"null", |set| set.payload));
         before = b",\"";
     }
-    out.put(if before == b"{\"" { b"{}" } else { b"}" });
+    out.put_slice(if before == b"{\"" { b"{}" } else { b"}" });
 }
 
 /// Folds a patch into a parted put, as [`fold_in_place`](super::fold_in_place) does.

@@ -13,6 +13,7 @@ use super::json::scan::{byte, part};
 use super::net::Shape;
 use super::text::Output;
 use super::{meaning, parted, text};
+use bytes::BufMut;
 
 /// A borrowed net operation.
 #[derive(Clone, Copy, Debug)]
@@ -111,12 +112,12 @@ impl<'a> NetRef<'a> {
     }
 
     /// Writes the operation to `out`, a document in one piece.
-    pub(crate) fn write_joined<O: Output>(self, out: &mut O) {
+    pub(crate) fn write_joined(self, out: &mut impl BufMut) {
         if self.is_parted() {
-            out.put(&[PUT]);
+            out.put_u8(PUT);
             parted::join(self.0, out);
         } else {
-            out.put(self.0);
+            out.put_slice(self.0);
         }
     }
 

@@ -247,11 +247,16 @@ impl Bank {
         Err(Refused::Full { bytes: least })
     }
 
+    /// What a shard has drawn and not used is everybody's again.
+    fn call_back_credit(&self, shard: usize) {
+        let credit = self.shards.get(shard).map_or(0, |locked| locked.shard.lock().take_credit());
+        self.memory.release(credit);
+    }
+
     /// Calls back credits, then lets go of clean documents, until `need` bytes can be drawn; true if they were.
     fn make_room(&self, need: usize, now_us: u64) -> bool {
         for shard in 0..self.shards.len() {
-            let credit = self.shards.get(shard).map_or(0, |locked| locked.shard.lock().take_credit());
-            self.memory.release(credit);
+            self.call_back_credit(shard);
         }
         if self.memory.reserve(need) {
             return true;
@@ -259,8 +264,7 @@ impl Bank {
         for shard in 0..self.shards.len() {
             let garbage = self.with(shard, |shard| shard.evict_clean(need, now_us));
             drop(garbage);
-            let credit = self.shards.get(shard).map_or(0, |locked| locked.shard.lock().take_credit());
-            self.memory.release(credit);
+            self.call_back_credit(shard);
             if self.memory.reserve(need) {
                 return true;
             }

@@ -160,7 +160,11 @@ impl Memory {
 
     /// Bytes of operations that have not settled: entries and flights.
     pub(crate) fn pending(&self) -> usize {
-        let sum = self.sum();
+        self.pending_of(self.sum())
+    }
+
+    /// The same, of a sum; the peak is noted.
+    fn pending_of(&self, sum: Weight) -> usize {
         let pending = sum.total.saturating_sub(sum.clean);
         self.peak_pending.fetch_max(pending as u64, Ordering::Relaxed);
         pending
@@ -196,7 +200,8 @@ impl Memory {
     /// Bytes that wait and are not on their way out already. Clean documents are not among them: submits push
     /// them out themselves.
     fn staying(&self) -> usize {
-        self.pending().saturating_sub(self.sum().aloft)
+        let sum = self.sum();
+        self.pending_of(sum).saturating_sub(sum.aloft)
     }
 
     fn mark(&self) -> usize {

@@ -4,7 +4,6 @@
 //! The length is exact because it is the same code that writes: there is no second account to keep in step.
 
 use crate::merge::json::scan::{byte, write_on_one_line};
-use bytes::BytesMut;
 use memchr::memchr2;
 use std::borrow::Cow;
 
@@ -21,23 +20,6 @@ pub(crate) trait Output {
 }
 
 impl Output for Vec<u8> {
-    #[inline]
-    fn put(&mut self, piece: &[u8]) {
-        self.extend_from_slice(piece);
-    }
-
-    #[inline]
-    fn length(&self) -> usize {
-        self.len()
-    }
-
-    #[inline]
-    fn take_back(&mut self, length: usize) {
-        self.truncate(length);
-    }
-}
-
-impl Output for BytesMut {
     #[inline]
     fn put(&mut self, piece: &[u8]) {
         self.extend_from_slice(piece);
