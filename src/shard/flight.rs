@@ -137,22 +137,22 @@ impl Shard {
         if demand == Demand::Urgent {
             return self.take_urgent(now_us, room, taken);
         }
-        let order = if matches!(demand, Demand::Pressure { .. }) { Order::Written } else { Order::Age };
-        let mut wanted = if let Demand::Pressure { bytes } = demand { bytes } else { usize::MAX };
-        let mut at = self.slab.first(order);
+        if let Demand::Pressure { bytes } = demand {
+            return self.take_least_written(bytes, now_us, room, taken);
+        }
+        let mut at = self.slab.first(Order::Age);
         let mut ahead = at;
         for _ in 0..LOOK_AHEAD {
-            ahead = self.look_ahead(order, ahead);
+            ahead = self.look_ahead(ahead);
         }
         while let Some(id) = at {
-            at = self.slab.next(order, id);
-            ahead = self.look_ahead(order, ahead);
+            at = self.slab.next(id);
+            ahead = self.look_ahead(ahead);
             let Some(slot) = self.slab.get(id) else { continue };
             let Some(entry) = &slot.pending else { continue };
             match demand {
                 Demand::Due { arrived_us } if entry.arrived_us > arrived_us => return false,
                 Demand::UpTo { seq } if entry.first_seq > seq => return false,
-                _ if wanted == 0 => return false,
                 _ => {}
             }
             if !slot.may_leave(now_us) {
@@ -161,17 +161,16 @@ impl Shard {
             if !room.admits(slot) {
                 return true;
             }
-            wanted = wanted.saturating_sub(slot.weight());
             self.launch(id, taken);
         }
         false
     }
 
-    /// Asks for the operation that waits in a slot; the slot after it in an order.
-    fn look_ahead(&self, order: Order, id: Option<SlotId>) -> Option<SlotId> {
+    /// Asks for the operation that waits in a slot; the slot after it by age.
+    fn look_ahead(&self, id: Option<SlotId>) -> Option<SlotId> {
         let slot = self.slab.get(id?)?;
         prefetch_bytes(slot.pending.as_ref()?.net().as_bytes());
-        self.slab.next(order, id?)
+        self.slab.next(id?)
     }
 
     /// Asks for what settling some flights will touch.
@@ -204,9 +203,8 @@ impl Shard {
     }
 
     /// The pending entry of a slot becomes its flight.
-    fn launch(&mut self, id: SlotId, taken: &mut Taken) {
+    pub(super) fn launch(&mut self, id: SlotId, taken: &mut Taken) {
         self.slab.unlink(Order::Age, id);
-        self.slab.unlink(Order::Written, id);
         let shard = self.number;
         let flight = self.change(id, |slot| {
             let (aloft, left) = slot.pending.take()?.launch(&mut taken.chunk);
@@ -304,7 +302,6 @@ impl Shard {
         }
         self.counts_mut(flight.index).put_back += u64::from(sent);
         self.slab.unlink(Order::Age, id);
-        self.slab.unlink(Order::Written, id);
         let upper = self.change(id, |slot| slot.pending.take());
         let queued = upper.and_then(|upper| self.stack(flight.index, &mut lower, upper));
         self.change(id, |slot| {
@@ -386,10 +383,9 @@ impl Shard {
         while let Some(here) = at
             && key(self, here) < mine
         {
-            (before, at) = (at, self.slab.next(Order::Age, here));
+            (before, at) = (at, self.slab.next(here));
         }
         self.slab.insert_after(Order::Age, id, before);
-        self.slab.insert_after(Order::Written, id, None);
     }
 
     /// Keeps known documents, and the slots that hold nothing else, within their share: clean ones go first,
@@ -483,7 +479,7 @@ impl Flight {
 
 impl Room {
     /// True, and less room, if the slot's pending entry fits. A first entry always fits, however large.
-    fn admits(&mut self, slot: &Slot) -> bool {
+    pub(super) fn admits(&mut self, slot: &Slot) -> bool {
         let bytes = slot.pending.as_ref().map_or(0, |entry| entry.net().as_bytes().len()) + slot.id.len();
         if self.operations == 0 || self.bytes == 0 {
             return false;

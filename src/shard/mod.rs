@@ -6,10 +6,9 @@
 //! out as a value. [`Bank`] is the thin shell: many shards, each behind its lock, and one memory bound.
 //!
 //! A key's [`Slot`] is a stack (see `slot.rs`). The slots whose document is known are the write cache, those
-//! whose base is unknown the update log; both stand in the same two orders, so that one walk serves both: by
-//! age, for freshness, and least recently written first, for memory pressure (exactly, but for the last quarter: what was
-//! written lately is not moved for each write). The log is taken in
-//! least-recently-written order too, not in arrival order: by arrival, pressure would push out the hottest keys.
+//! whose base is unknown the update log; both are taken alike: by age, for freshness, in an order that is kept; and
+//! what was written least recently, for memory pressure, by a hand that looks for it (`sweep.rs`). The log is taken
+//! so too, not in arrival order: by arrival, pressure would push out the hottest keys.
 //!
 //! # Why not a concurrent map
 //! The folded operation, the two orders, the flight and the weights must change together; structures with
@@ -17,7 +16,7 @@
 //!
 //! # Invariants
 //! 1. The hash index holds exactly the slots in use, each under its hash.
-//! 2. A slot stands in the age and write orders iff it has a pending entry; the age order rises by first seq
+//! 2. A slot stands in the age order iff it has a pending entry; that order rises by first seq
 //!    and by arrival. A slot stands in the clean order iff it has neither pending entry nor flight.
 //! 3. `flights` names exactly the slots with a flight, by the flight's first seq.
 //! 4. Sequence numbers given out rise; every one held is at most `last_seq`; within a slot they rise upwards.
@@ -39,6 +38,7 @@ mod read;
 mod slab;
 mod slot;
 mod submit;
+mod sweep;
 mod tally;
 mod ticket;
 
@@ -62,13 +62,12 @@ use index::Index;
 use slab::{Order, Slab, SlotId};
 use slot::Slot;
 use std::collections::{BTreeSet, VecDeque};
+use sweep::Sweep;
 
 /// The longest run of primitives that an entry may grow by folding.
 pub(crate) const RUN_MAX: usize = 16;
 /// How many entries may queue up behind a key's pending one (operations that may not or cannot fold).
 pub(crate) const LATER_MAX: usize = 8;
-/// In how many rounds all entries would be put at the end of the order of writing, one after the other.
-const ROUNDS: usize = 4;
 /// An entry does not grow by folding beyond this: what would make it longer queues behind it.
 pub(crate) const ENTRY_BYTES_MAX: usize = 1 << 30;
 /// A scratch buffer larger than this is given back to the allocator after use.
@@ -129,9 +128,6 @@ pub(crate) struct Shard {
     number: u32,
     slab: Slab,
     index: Index,
-    /// Goes on each time that a quarter of the entries were put at the end of the order of writing.
-    round: u16,
-    round_left: usize,
     flights: BTreeSet<(u64, SlotId)>,
     urgent: VecDeque<SlotId>,
     last_seq: u64,
@@ -145,6 +141,7 @@ pub(crate) struct Shard {
     credit: usize,
     /// A large buffer that was replaced: to be dropped outside the lock.
     retired: Option<slot::Room>,
+    sweep: Sweep,
     sealed: bool,
 }
 
@@ -162,8 +159,6 @@ impl Shard {
             number,
             slab: Slab::new(),
             index: Index::new(),
-            round: 0,
-            round_left: 1,
             flights: BTreeSet::new(),
             urgent: VecDeque::new(),
             last_seq: seq_floor,
@@ -174,6 +169,7 @@ impl Shard {
             known_bytes_max,
             credit: 0,
             retired: None,
+            sweep: Sweep::default(),
             sealed: false,
         }
     }
@@ -265,7 +261,6 @@ impl Shard {
                 if let Some(entry) = self.slab.get(id).and_then(|slot| slot.pending.as_ref()) {
                     prefetch::prefetch_bytes(entry.net().as_bytes());
                 }
-                self.slab.prefetch_neighbours(Order::Written, id);
             }
         }
     }
@@ -299,7 +294,7 @@ impl Shard {
         }
     }
 
-    /// Links a slot that has just got a pending entry: by age where its first seq belongs, written last.
+    /// Links a slot that has just got a pending entry: where its first seq belongs.
     fn link_pending(&mut self, id: SlotId) {
         let first_seq =
             |slab: &Slab, id| slab.get(id).and_then(|slot: &Slot| Some(slot.pending.as_ref()?.first_seq));
@@ -308,32 +303,9 @@ impl Shard {
         while let Some(at) = before
             && first_seq(&self.slab, at) > mine
         {
-            before = self.slab.previous(Order::Age, at);
+            before = self.slab.previous(at);
         }
         self.slab.insert_after(Order::Age, id, before);
-        self.slab.push_back(Order::Written, id);
-        self.count_round(id);
-    }
-
-    /// An entry was written: it goes to the end of the order of writing, unless it was put there in this round. So the
-    /// order is exact but for the last quarter of it, which pressure does not take, and what is hot does not touch two
-    /// neighbours' memory each time it is written.
-    fn written(&mut self, id: SlotId) {
-        if self.slab.get(id).is_some_and(|slot| slot.round != self.round) {
-            self.slab.move_back(Order::Written, id);
-            self.count_round(id);
-        }
-    }
-
-    fn count_round(&mut self, id: SlotId) {
-        if let Some(slot) = self.slab.get_mut(id) {
-            slot.round = self.round;
-        }
-        self.round_left = self.round_left.saturating_sub(1);
-        if self.round_left == 0 {
-            self.round = self.round.wrapping_add(1);
-            self.round_left = self.slab.length(Order::Written) / ROUNDS;
-        }
     }
 
     /// Changes a slot and keeps the weights.

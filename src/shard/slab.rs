@@ -2,16 +2,15 @@
 //!
 //! # Design
 //! A slab of slots with a free list, and intrusive doubly linked lists over it: by age (the order in which
-//! pending entries arrived), by writing (least recently written first) and of the clean ones (least recently
-//! settled first). A slot keeps its number while it is in use, so flights can name it, and its place in memory: the
+//! pending entries arrived), and of the clean ones (least recently settled first). No slot stands in both, so one pair
+//! of links serves. A slot keeps its number while it is in use, so flights can name it, and its place in memory: the
 //! slab grows by a page of cells at a time and moves none, so that no submit waits while thousands are copied.
 //!
-//! # Why not a map per order
-//! Each submit moves its key in one of the orders; in a list that is a handful of stores, and their lines are asked
-//! for before (`prefetch.rs`).
+//! # Why not an order of writing
+//! Each submit would move its key in it, and write to the memory of three others: see `sweep.rs`.
 //!
 //! # Invariants
-//! 1. A slot is either free or in use; a slot in use is in the age and write lists, or in the clean list, or in none.
+//! 1. A slot is either free or in use; a slot in use is in the age list, or in the clean list, or in none.
 //! 2. Links are symmetric, and each list's length is its number of linked slots.
 
 use super::{prefetch::prefetch, slot::Slot};
@@ -27,9 +26,7 @@ const NIL: SlotId = SlotId::MAX;
 pub(crate) enum Order {
     /// Pending entries by first seq.
     Age,
-    /// Pending entries, least recently written first.
-    Written,
-    /// Clean slots, least recently settled first. Shares its links with `Written`.
+    /// Clean slots, least recently settled first.
     Clean,
 }
 
@@ -59,10 +56,10 @@ struct Ends {
 /// Two lines of memory, and not parts of three.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Cell {
+pub(super) struct Cell {
     slot: Option<Slot>,
-    /// Of a free cell, the first one's `next` is the next that is free.
-    links: [Link; 2],
+    /// Its place in the one order that it stands in, if any; `next` of a free cell is the next that is free.
+    link: Link,
 }
 
 /// Cells of a page.
@@ -76,21 +73,21 @@ pub(crate) struct Slab {
     /// Cells in all pages.
     cells: usize,
     free: SlotId,
-    lists: [Ends; 3],
+    lists: [Ends; 2],
 }
 
 impl Slab {
     pub(crate) fn new() -> Self {
         let empty = Ends { head: NIL, tail: NIL, length: 0 };
-        Self { pages: Vec::new(), cells: 0, free: NIL, lists: [empty; 3] }
+        Self { pages: Vec::new(), cells: 0, free: NIL, lists: [empty; 2] }
     }
 
     /// Puts a slot in a free cell.
     pub(crate) fn insert(&mut self, slot: Slot) -> SlotId {
         let id = self.free;
         if let Some(cell) = self.cell_mut(id) {
-            let next = cell.links[0].next;
-            *cell = Cell { slot: Some(slot), links: [UNLINKED; 2] };
+            let next = cell.link.next;
+            *cell = Cell { slot: Some(slot), link: UNLINKED };
             self.free = next;
             return id;
         }
@@ -103,19 +100,24 @@ impl Slab {
             self.pages.push(Vec::with_capacity(PAGE_CELLS));
         }
         if let Some(page) = self.pages.last_mut() {
-            page.push(Cell { slot: Some(slot), links: [UNLINKED; 2] });
+            page.push(Cell { slot: Some(slot), link: UNLINKED });
         }
         self.cells += 1;
         id
+    }
+
+    /// Cells, free and in use: slots are numbered below this.
+    pub(crate) fn cells(&self) -> usize {
+        self.cells
     }
 
     /// Takes an unlinked slot out. The caller drops it outside the lock.
     pub(crate) fn remove(&mut self, id: SlotId) -> Option<Slot> {
         let free = self.free;
         let cell = self.cell_mut(id)?;
-        debug_assert!(cell.links.iter().all(|link| !link.is_linked()), "a removed slot stands in no list");
+        debug_assert!(!cell.link.is_linked(), "a removed slot stands in no list");
         let slot = cell.slot.take()?;
-        cell.links[0].next = free;
+        cell.link.next = free;
         self.free = id;
         Some(slot)
     }
@@ -148,20 +150,9 @@ impl Slab {
         }
     }
 
-    /// Asks for what [`Slab::move_back`] writes.
-    #[inline]
-    pub(crate) fn prefetch_neighbours(&self, order: Order, id: SlotId) {
-        if let Some(link) = self.link(order, id) {
-            for neighbour in [link.previous, link.next] {
-                if let Some(link) = self.link(order, neighbour) {
-                    prefetch(link);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn is_linked(&self, order: Order, id: SlotId) -> bool {
-        self.link(order, id).is_some_and(|link| link.is_linked())
+    /// True where a slot stands in an order.
+    pub(crate) fn is_linked(&self, id: SlotId) -> bool {
+        self.link(id).is_some_and(|link| link.is_linked())
     }
 
     pub(crate) fn first(&self, order: Order) -> Option<SlotId> {
@@ -172,12 +163,12 @@ impl Slab {
         some(self.ends(order).tail)
     }
 
-    pub(crate) fn next(&self, order: Order, id: SlotId) -> Option<SlotId> {
-        some(self.link(order, id).filter(|link| link.is_linked())?.next)
+    pub(crate) fn next(&self, id: SlotId) -> Option<SlotId> {
+        some(self.link(id).filter(|link| link.is_linked())?.next)
     }
 
-    pub(crate) fn previous(&self, order: Order, id: SlotId) -> Option<SlotId> {
-        some(self.link(order, id).filter(|link| link.is_linked())?.previous)
+    pub(crate) fn previous(&self, id: SlotId) -> Option<SlotId> {
+        some(self.link(id).filter(|link| link.is_linked())?.previous)
     }
 
     pub(crate) fn length(&self, order: Order) -> usize {
@@ -191,15 +182,15 @@ impl Slab {
 
     /// Links `id` behind `previous`, or first of all.
     pub(crate) fn insert_after(&mut self, order: Order, id: SlotId, previous: Option<SlotId>) {
-        debug_assert!(!self.is_linked(order, id), "a slot stands once in a list");
+        debug_assert!(!self.is_linked(id), "a slot stands once in a list");
         let previous = previous.unwrap_or(NIL);
         let next = match some(previous) {
-            Some(previous) => self.link(order, previous).map_or(NIL, |link| link.next),
+            Some(previous) => self.link(previous).map_or(NIL, |link| link.next),
             None => self.ends(order).head,
         };
         self.set_next(order, previous, id);
         self.set_previous(order, next, id);
-        if let Some(link) = self.link_mut(order, id) {
+        if let Some(link) = self.link_mut(id) {
             *link = Link { previous, next };
         }
         self.ends_mut(order).length += 1;
@@ -207,7 +198,7 @@ impl Slab {
 
     /// Unlinks `id`; nothing happens if it is not linked.
     pub(crate) fn unlink(&mut self, order: Order, id: SlotId) {
-        let Some(link) = self.link_mut(order, id) else { return };
+        let Some(link) = self.link_mut(id) else { return };
         if !link.is_linked() {
             return;
         }
@@ -217,17 +208,8 @@ impl Slab {
         self.ends_mut(order).length -= 1;
     }
 
-    /// Moves a linked slot behind all others.
-    #[inline]
-    pub(crate) fn move_back(&mut self, order: Order, id: SlotId) {
-        if self.ends(order).tail != id {
-            self.unlink(order, id);
-            self.push_back(order, id);
-        }
-    }
-
     pub(crate) fn iter(&self, order: Order) -> impl Iterator<Item = SlotId> + '_ {
-        std::iter::successors(self.first(order), move |id| self.next(order, *id))
+        std::iter::successors(self.first(order), move |id| self.next(*id))
     }
 
     /// The slots in use, taken out of everything.
@@ -240,41 +222,39 @@ impl Slab {
         (0..).zip(self.pages.iter().flatten()).filter_map(|(id, cell)| Some((id, cell.slot.as_ref()?)))
     }
 
-    fn link(&self, order: Order, id: SlotId) -> Option<&Link> {
-        self.cell(id)?.links.get(lane(order))
+    fn link(&self, id: SlotId) -> Option<&Link> {
+        Some(&self.cell(id)?.link)
     }
 
-    fn link_mut(&mut self, order: Order, id: SlotId) -> Option<&mut Link> {
-        self.cell_mut(id)?.links.get_mut(lane(order))
+    fn link_mut(&mut self, id: SlotId) -> Option<&mut Link> {
+        Some(&mut self.cell_mut(id)?.link)
     }
 
     fn ends(&self, order: Order) -> Ends {
-        let [age, written, clean] = self.lists;
+        let [age, clean] = self.lists;
         match order {
             Order::Age => age,
-            Order::Written => written,
             Order::Clean => clean,
         }
     }
 
     fn ends_mut(&mut self, order: Order) -> &mut Ends {
-        let [age, written, clean] = &mut self.lists;
+        let [age, clean] = &mut self.lists;
         match order {
             Order::Age => age,
-            Order::Written => written,
             Order::Clean => clean,
         }
     }
 
     fn set_next(&mut self, order: Order, id: SlotId, next: SlotId) {
-        match self.link_mut(order, id) {
+        match self.link_mut(id) {
             Some(link) => link.next = next,
             None => self.ends_mut(order).head = next,
         }
     }
 
     fn set_previous(&mut self, order: Order, id: SlotId, previous: SlotId) {
-        match self.link_mut(order, id) {
+        match self.link_mut(id) {
             Some(link) => link.previous = previous,
             None => self.ends_mut(order).tail = previous,
         }
@@ -282,13 +262,10 @@ impl Slab {
 
     /// Checks the invariants of this structure; the error names the one that fails.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        for order in [Order::Age, Order::Written, Order::Clean] {
+        for order in [Order::Age, Order::Clean] {
             let (mut count, mut previous) = (0, None);
             for id in self.iter(order) {
-                if self.get(id).is_none()
-                    || !self.is_linked(order, id)
-                    || self.previous(order, id) != previous
-                {
+                if self.get(id).is_none() || !self.is_linked(id) || self.previous(id) != previous {
                     return Err(format!("slab invariant 2: slot {id} in {order:?}"));
                 }
                 (count, previous) = (count + 1, Some(id));
@@ -300,20 +277,12 @@ impl Slab {
                 return Err(format!("slab invariant 2: {order:?} has {count} of {}", self.length(order)));
             }
         }
-        let free = std::iter::successors(some(self.free), |id| some(self.cell(*id)?.links[0].next));
+        let free = std::iter::successors(some(self.free), |id| some(self.cell(*id)?.link.next));
         let free = free.take(self.cells + 1).filter(|id| self.get(*id).is_none()).count();
         if free + self.slots().count() != self.cells {
             return Err(format!("slab invariant 1: {free} free of {} cells", self.cells));
         }
         Ok(())
-    }
-}
-
-/// Age has links of its own; the write and the clean list share theirs, as no slot stands in both.
-fn lane(order: Order) -> usize {
-    match order {
-        Order::Age => 0,
-        Order::Written | Order::Clean => 1,
     }
 }
 

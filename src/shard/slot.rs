@@ -16,6 +16,7 @@
 //! 4. Where there is an [`Extra`], it holds something.
 
 use super::{
+    slab::Cell,
     tally::{Tally, Tracker},
     ticket::TicketCell,
 };
@@ -281,15 +282,13 @@ pub(crate) struct Slot {
     /// The part of the key's hash that the shard's index goes by.
     pub(crate) tag: u32,
     pub(crate) index: IndexId,
-    /// When it was last put at the end of the order of writing: see `Shard::written`.
-    pub(crate) round: u16,
     pub(crate) id: SmolStr,
     pub(crate) pending: Option<Entry>,
     extra: Option<Box<Extra>>,
 }
 
-/// Bytes a slot costs beside what it points to and the entry in it: itself, and its share of the hash index.
-pub(crate) const SLOT_BYTES: usize = size_of::<Slot>() + 2 * size_of::<u64>() + 16 - size_of::<Entry>();
+/// Bytes a slot costs beside what it points to and the entry in it: its cell, and its share of the hash index.
+pub(crate) const SLOT_BYTES: usize = size_of::<Cell>() + 16 - size_of::<Entry>();
 /// Bytes an entry or a flight costs beside what it points to: the same wherever it stands, so that taking an operation
 /// and putting it back, which nobody can refuse, needs no memory. (What else a flight needs while it is out is booked
 /// with the batch's buffers.)
@@ -314,7 +313,7 @@ static UNKNOWN: Known = Known::Unknown;
 
 impl Slot {
     pub(crate) fn new(tag: u32, index: IndexId, id: &str) -> Self {
-        Self { tag, index, round: 0, id: SmolStr::new(id), pending: None, extra: None }
+        Self { tag, index, id: SmolStr::new(id), pending: None, extra: None }
     }
 
     pub(crate) fn known(&self) -> &Known {
@@ -433,6 +432,6 @@ mod tests {
 
     #[test]
     fn a_slot_with_its_links_is_two_lines_of_memory() {
-        assert_eq!(size_of::<Slot>() + 2 * size_of::<u64>(), 128);
+        assert_eq!(size_of::<Cell>(), 128);
     }
 }

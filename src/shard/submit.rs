@@ -174,7 +174,7 @@ impl Shard {
             {
                 top.set_len(len);
                 note(top, incoming, seq, existence);
-                self.folded(id, incoming.index, composed.misfits);
+                self.folded(incoming.index, composed.misfits);
                 return Ok(queued);
             }
         }
@@ -197,13 +197,12 @@ impl Shard {
         self.weight.total = self.weight.total + after - before;
         let counts = self.counts_mut(incoming.index);
         counts.pending_bytes = counts.pending_bytes + after as u64 - before as u64;
-        self.folded(id, incoming.index, composed.misfits);
+        self.folded(incoming.index, composed.misfits);
         Ok(queued)
     }
 
-    /// After an operation was folded into a slot's topmost entry.
-    fn folded(&mut self, id: SlotId, index: IndexId, misfits: u64) {
-        self.written(id);
+    /// After an operation was folded into an entry.
+    fn folded(&mut self, index: IndexId, misfits: u64) {
         let counts = self.counts_mut(index);
         counts.folded += 1;
         counts.misfits += misfits;
