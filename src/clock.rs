@@ -5,8 +5,10 @@
 //! back-off; they never step. *Wall* microseconds since the Unix epoch feed sequence numbers and dead
 //! letters; they may jump, and nothing waits on them. Each submit wants both, and reading a clock costs as much as
 //! taking a lock: so a [`Moment`] is one reading of the monotonic clock, and the wall is what it was, relative to
-//! that, when somebody last asked for it. The drain does each time it looks. A [`SimulatedClock`] replaces both, so that a test
-//! steps time itself, the wall in both directions.
+//! that, when somebody last asked for it. The drain does each time it looks. On Linux a moment is read from the clock that
+//! the kernel keeps for such uses, which takes a quarter of the time (6 against 26 ns): it stands at the kernel's last
+//! tick, some milliseconds ago, so that what is submitted seems to have arrived that much earlier, never later. A
+//! [`SimulatedClock`] replaces both, so that a test steps time itself, the wall in both directions.
 
 use std::{
     fmt,
@@ -14,7 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// Where an engine gets its time from. Clones tell the same time.
@@ -24,7 +26,7 @@ pub struct Clock(Kind);
 #[derive(Clone)]
 enum Kind {
     System {
-        start: Instant,
+        start: Start,
         /// What the wall clock was ahead of the monotonic one when it was last read.
         ahead_us: Arc<AtomicU64>,
     },
@@ -33,9 +35,8 @@ enum Kind {
 
 impl Clock {
     /// The operating system's clocks.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
     pub fn system() -> Self {
-        let clock = Self(Kind::System { start: Instant::now(), ahead_us: Arc::default() });
+        let clock = Self(Kind::System { start: Start::now(), ahead_us: Arc::default() });
         clock.wall_us();
         clock
     }
@@ -51,10 +52,9 @@ impl Clock {
     }
 
     /// Monotonic microseconds since this clock was made.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
     pub fn now_us(&self) -> u64 {
         match &self.0 {
-            Kind::System { start, .. } => micros(Instant::now().saturating_duration_since(*start)),
+            Kind::System { start, .. } => start.elapsed_us(),
             Kind::Simulated(clock) => clock.0.monotonic_us.load(Ordering::Relaxed),
         }
     }
@@ -75,19 +75,78 @@ impl Clock {
     /// Both times, for one reading of a clock.
     #[inline]
     pub(crate) fn moment(&self) -> Moment {
-        let now_us = self.now_us();
-        let wall_us = match &self.0 {
-            Kind::System { ahead_us, .. } => now_us.wrapping_add(ahead_us.load(Ordering::Relaxed)),
-            Kind::Simulated(clock) => clock.0.wall_us.load(Ordering::Relaxed),
-        };
-        Moment { now_us, wall_us }
+        match &self.0 {
+            Kind::System { start, ahead_us } => {
+                let now_us = start.about_elapsed_us();
+                Moment { now_us, wall_us: now_us.wrapping_add(ahead_us.load(Ordering::Relaxed)) }
+            }
+            Kind::Simulated(clock) => Moment {
+                now_us: clock.0.monotonic_us.load(Ordering::Relaxed),
+                wall_us: clock.0.wall_us.load(Ordering::Relaxed),
+            },
+        }
+    }
+}
+
+/// When a clock was made, on the monotonic clock.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy)]
+struct Start {
+    us: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Start {
+    fn now() -> Self {
+        Self { us: read_us(rustix::time::ClockId::Monotonic) }
+    }
+
+    fn elapsed_us(self) -> u64 {
+        read_us(rustix::time::ClockId::Monotonic).saturating_sub(self.us)
+    }
+
+    /// Not more than [`elapsed_us`](Self::elapsed_us), and less by a tick of the kernel at most.
+    #[inline]
+    fn about_elapsed_us(self) -> u64 {
+        read_us(rustix::time::ClockId::MonotonicCoarse).saturating_sub(self.us)
+    }
+}
+
+/// Both of these clocks count from one point in time.
+#[cfg(target_os = "linux")]
+#[inline]
+fn read_us(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
+    // Neither is ever negative.
+    let (seconds, us) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec / 1_000));
+    seconds.unwrap_or(0) * 1_000_000 + us.unwrap_or(0)
+}
+
+/// When a clock was made, on the monotonic clock.
+#[cfg(not(target_os = "linux"))]
+#[derive(Clone, Copy)]
+struct Start(std::time::Instant);
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+impl Start {
+    fn now() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn elapsed_us(self) -> u64 {
+        micros(std::time::Instant::now().saturating_duration_since(self.0))
+    }
+
+    fn about_elapsed_us(self) -> u64 {
+        self.elapsed_us()
     }
 }
 
 /// A point in both times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
-    /// As [`Clock::now_us`].
+    /// As [`Clock::now_us`], or some milliseconds before.
     pub(crate) now_us: u64,
     /// As [`Clock::wall_us`] would say had the wall clock not stepped since it was last read.
     pub(crate) wall_us: u64,
@@ -159,6 +218,7 @@ mod tests {
         assert!(clock.wall_us() > 1_577_836_800_000_000);
         let first = clock.now_us();
         assert!(clock.now_us() >= first);
+        assert!((0..10_000).all(|_| clock.moment().now_us <= clock.now_us()), "never ahead");
         let (before, moment, after) = (clock.wall_us(), clock.moment(), clock.wall_us());
         assert!(moment.wall_us + 1_000_000 > before && moment.wall_us < after + 1_000_000);
     }
