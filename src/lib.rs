@@ -51,7 +51,7 @@
 //! ```text
 //! 72                                             a document's slot (SLOT_BYTES)
 //!   + id + 24, where it is longer than 23 bytes
-//!   + 200 + known document, if one is kept (EXTRA_BYTES)
+//!   + 112 + known document, if one is kept (EXTRA_BYTES)
 //!   + 88 (ENTRY_BYTES), for each entry that waits and for the one that is out:
 //!       + net operation, and up to 1/8 to grow     its folded patch, or its document
 //!       + 56 + routing, if any (RARE_BYTES)

@@ -12,8 +12,8 @@
 //! 2. A flight's bounds (its net operation, first and last seq) never change while it is out.
 
 use super::{
-    Shard,
-    prefetch::{prefetch, prefetch_bytes},
+    Shard, measure,
+    prefetch::prefetch_bytes,
     slab::{Order, SlotId},
     slot::{self, Aloft, ENTRY_BYTES, Entry, Known, Rare, SLOT_BYTES, Slot, id_bytes},
     tally::{Existence, Tracker, Verdict},
@@ -24,6 +24,7 @@ use crate::{
 };
 use bytes::BytesMut;
 use smol_str::SmolStr;
+use std::collections::HashMap;
 
 /// What to take, in the order of precedence of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,9 +179,6 @@ impl Shard {
         for flight in flights {
             self.slab.prefetch(flight.slot);
         }
-        for aloft in flights.iter().filter_map(|flight| self.slab.get(flight.slot)?.flight()) {
-            prefetch(aloft);
-        }
     }
 
     fn take_urgent(&mut self, now_us: u64, room: &mut Room, taken: &mut Taken) -> bool {
@@ -205,32 +203,33 @@ impl Shard {
     /// The pending entry of a slot becomes its flight.
     pub(super) fn launch(&mut self, id: SlotId, taken: &mut Taken) {
         self.slab.unlink(Order::Age, id);
-        let shard = self.number;
-        let flight = self.change(id, |slot| {
-            let (aloft, left) = slot.pending.take()?.launch(&mut taken.chunk);
-            taken.rooms.extend(left);
-            let flight = Flight {
-                shard,
-                slot: id,
-                index: slot.index,
-                id: slot.id.clone(),
-                routing: aloft.routing().map(Into::into),
-                net: aloft.net.clone(),
-                known: slot.known().clone(),
-                first_seq: aloft.first_seq,
-                last_seq: aloft.last_seq,
-                arrived_us: aloft.arrived_us,
-                attempts: aloft.attempts(),
-                operations: aloft.tally.operations.into(),
-                needs_the_bit: aloft.tally.needs_the_bit(aloft.trackers()),
-            };
-            slot.set_flight(aloft);
-            Some(flight)
+        let Some(slot) = self.slab.get_mut(id) else { return };
+        let before = measure(slot);
+        let Some(entry) = slot.pending.take() else { return };
+        let (aloft, left) = entry.launch(&mut taken.chunk);
+        taken.rooms.extend(left);
+        taken.flights.push(Flight {
+            shard: self.number,
+            slot: id,
+            index: slot.index,
+            id: slot.id.clone(),
+            routing: aloft.routing().map(Into::into),
+            net: aloft.net.clone(),
+            known: slot.known().clone(),
+            first_seq: aloft.first_seq,
+            last_seq: aloft.last_seq,
+            arrived_us: aloft.arrived_us,
+            attempts: aloft.attempts(),
+            operations: aloft.tally.operations.into(),
+            needs_the_bit: aloft.tally.needs_the_bit(aloft.trackers()),
         });
-        let Some(flight) = flight else { return };
-        self.flights.insert((flight.first_seq, id));
+        let weight = aloft.weight();
+        self.weight.total += weight;
+        self.weight.aloft += weight;
+        slot.set_flight(self.hangar.insert(aloft, id));
+        let (index, after) = (slot.index, measure(slot));
+        self.reweigh(index, before, after);
         self.promote(id);
-        taken.flights.push(flight);
     }
 
     /// The first queued entry of a slot without a pending one becomes its pending entry.
@@ -261,10 +260,9 @@ impl Shard {
         garbage: &mut Garbage,
     ) -> Option<Vec<Tracker>> {
         let id = flight.slot;
-        self.strike(flight)?;
+        let aloft = self.strike(flight)?;
         let Settlement { known, hold_until_us, .. } = settlement;
-        let (aloft, dropped) = self.change(id, |slot| slot.land(hold_until_us, known));
-        let aloft = aloft?;
+        let dropped = self.change(id, |slot| slot.land(hold_until_us, known));
         let counted = aloft.tally.count(settlement.verdict);
         let index = flight.index;
         let counts = self.counts_mut(index);
@@ -292,9 +290,8 @@ impl Shard {
     /// `None` if this flight is not out (any more), which is a bug of the caller.
     pub(crate) fn put_back(&mut self, flight: &Flight, sent: bool, hold_until_us: u64) -> Option<Garbage> {
         let id = flight.slot;
-        self.strike(flight)?;
-        let (aloft, _) = self.change(id, |slot| slot.land(hold_until_us, None));
-        let aloft = aloft?;
+        let aloft = self.strike(flight)?;
+        self.change(id, |slot| slot.land(hold_until_us, None));
         let net = aloft.net.clone();
         let mut lower = aloft.into_entry();
         if sent {
@@ -349,14 +346,17 @@ impl Shard {
         None
     }
 
-    /// Takes the flight off the list of flights, if it is the one that is out.
-    fn strike(&mut self, flight: &Flight) -> Option<()> {
-        let aloft = self.slab.get(flight.slot)?.flight()?;
-        if aloft.last_seq != flight.last_seq {
+    /// Takes the flight out, if it is the one that is out.
+    fn strike(&mut self, flight: &Flight) -> Option<Aloft> {
+        let number = self.slab.get(flight.slot)?.flight()?;
+        if self.hangar.get(number)?.last_seq != flight.last_seq {
             return None;
         }
-        self.flights.remove(&(flight.first_seq, flight.slot));
-        Some(())
+        let aloft = self.hangar.remove(number)?;
+        let weight = aloft.weight();
+        self.weight.total -= weight;
+        self.weight.aloft -= weight;
+        Some(aloft)
     }
 
     /// A slot whose flight has gone: it waits on with its next entry, stays as a clean document, or goes.
@@ -456,10 +456,11 @@ impl Shard {
             counts.pending_bytes = 0;
         }
         let mut left = Vec::new();
-        for slot in emptied.slab.into_slots() {
+        let mut flights: HashMap<SlotId, Aloft> = emptied.hangar.into_flights().collect();
+        for (number, slot) in emptied.slab.into_slots() {
             let (index, id) = (slot.index, slot.id.clone());
-            let (flight, waiting) = slot.into_unsettled();
-            for folded in flight.into_iter().chain(waiting.map(Entry::into_aloft)) {
+            let flight = flights.remove(&number);
+            for folded in flight.into_iter().chain(slot.into_waiting().map(Entry::into_aloft)) {
                 let Aloft { net, first_seq, last_seq, rare, tally, .. } = folded;
                 let Rare { routing, trackers, .. } = rare.map(|rare| *rare).unwrap_or_default();
                 let (id, operations) = (id.clone(), tally.operations.into());

@@ -18,9 +18,9 @@
 //! 1. The hash index holds exactly the slots in use, each under its hash.
 //! 2. A slot stands in the age order iff it has a pending entry; that order rises by first seq
 //!    and by arrival. A slot stands in the clean order iff it has neither pending entry nor flight.
-//! 3. `flights` names exactly the slots with a flight, by the flight's first seq.
+//! 3. The hangar has exactly the flights that slots name.
 //! 4. Sequence numbers given out rise; every one held is at most `last_seq`; within a slot they rise upwards.
-//! 5. `weight` is the sum over slots.
+//! 5. `weight` is the sum over slots and flights.
 //! 6. A slot has at most [`LATER_MAX`] + 1 entries beside its pending one, and no run beyond [`RUN_MAX`]
 //!    except one that a single operation brought along.
 //!
@@ -30,6 +30,7 @@
 
 mod bank;
 mod flight;
+mod hangar;
 mod index;
 mod indices;
 mod memory;
@@ -58,10 +59,11 @@ pub use ticket::Ticket;
 pub(crate) use ticket::TicketCell;
 
 use crate::document::IndexId;
+use hangar::Hangar;
 use index::Index;
 use slab::{Order, Slab, SlotId};
 use slot::Slot;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use sweep::Sweep;
 
 /// The longest run of primitives that an entry may grow by folding.
@@ -128,7 +130,7 @@ pub(crate) struct Shard {
     number: u32,
     slab: Slab,
     index: Index,
-    flights: BTreeSet<(u64, SlotId)>,
+    hangar: Hangar,
     urgent: VecDeque<SlotId>,
     last_seq: u64,
     last_arrived_us: u64,
@@ -159,7 +161,7 @@ impl Shard {
             number,
             slab: Slab::new(),
             index: Index::new(),
-            flights: BTreeSet::new(),
+            hangar: Hangar::default(),
             urgent: VecDeque::new(),
             last_seq: seq_floor,
             last_arrived_us: 0,
@@ -196,9 +198,7 @@ impl Shard {
 
     /// True if this flight is out.
     pub(crate) fn has_flight(&self, first_seq: u64, last_seq: u64) -> bool {
-        let found = self.flights.range((first_seq, 0)..).next().filter(|(seq, _)| *seq == first_seq);
-        let flight = found.and_then(|(_, id)| self.slab.get(*id)?.flight());
-        flight.is_some_and(|flight| flight.last_seq == last_seq)
+        self.hangar.iter().any(|(_, flight)| (flight.first_seq, flight.last_seq) == (first_seq, last_seq))
     }
 
     /// From now on nothing is accepted.
@@ -218,7 +218,7 @@ impl Shard {
 
     /// The first seq of the oldest operation that has not settled.
     pub(crate) fn first_unsettled(&self) -> Option<u64> {
-        let flight = self.flights.first().map(|(seq, _)| *seq);
+        let flight = self.hangar.first().map(|flight| flight.first_seq);
         let pending =
             self.slab.first(Order::Age).and_then(|id| Some(self.slab.get(id)?.pending.as_ref()?.first_seq));
         [flight, pending].into_iter().flatten().min()
@@ -226,7 +226,7 @@ impl Shard {
 
     /// When the oldest operation that has not settled arrived.
     pub(crate) fn oldest_us(&self) -> Option<u64> {
-        let flight = self.flights.first().and_then(|(_, id)| Some(self.slab.get(*id)?.flight()?.arrived_us));
+        let flight = self.hangar.first().map(|flight| flight.arrived_us);
         [flight, self.oldest_pending_us()].into_iter().flatten().min()
     }
 
@@ -325,7 +325,6 @@ impl Shard {
         let shift =
             |sum: &mut usize, before: usize, after: usize| *sum = (*sum + after).saturating_sub(before);
         shift(&mut self.weight.total, before.weight.total, after.weight.total);
-        shift(&mut self.weight.aloft, before.weight.aloft, after.weight.aloft);
         shift(&mut self.weight.clean, before.weight.clean, after.weight.clean);
         shift(&mut self.weight.known, before.weight.known, after.weight.known);
         let counts = self.counts_mut(index);
@@ -358,6 +357,6 @@ impl Shard {
 fn measure(slot: &Slot) -> Measure {
     let total = slot.weight();
     let clean = if slot.is_clean() { total } else { 0 };
-    let weight = Weight { total, aloft: slot.aloft_weight(), clean, known: slot.known().weight() };
+    let weight = Weight { total, aloft: 0, clean, known: slot.known().weight() };
     Measure { weight, pending: slot.pending_weight() }
 }

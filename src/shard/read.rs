@@ -28,7 +28,7 @@ impl Shard {
             return Layers::default();
         };
         let mut layers: Vec<Layer> = Vec::new();
-        if let Some(flight) = slot.flight() {
+        if let Some(flight) = slot.flight().and_then(|id| self.hangar.get(id)) {
             let (routing, last_seq) = (flight.routing().map(Into::into), flight.last_seq);
             layers.push(Layer { net: flight.net.clone(), routing, last_seq });
         }

@@ -2,7 +2,7 @@
 //!
 //! # Design
 //! A key's place is a small stack, bottom up: [`Known`] (the document below, if known), the flight (the operation
-//! that is out), the pending [`Entry`] (one folded net operation), and a queue of further entries for the rare case
+//! that is out, which lies in `hangar.rs`), the pending [`Entry`] (one folded net operation), and a queue of further entries for the rare case
 //! that an operation may not or cannot fold: another routing, or a run at its bound.
 //!
 //! Nearly every key has a pending entry and nothing else. So that entry lies in the slot itself, with the id beside
@@ -16,6 +16,7 @@
 //! 4. Where there is an [`Extra`], it holds something.
 
 use super::{
+    hangar::{FlightId, NONE},
     slab::Cell,
     tally::{Tally, Tracker},
     ticket::TicketCell,
@@ -253,13 +254,12 @@ impl Aloft {
     }
 }
 
-/// What few keys have at any one time: a flight, a queue, a document that is known, a hold.
+/// What few keys have at any one time: a queue, a document that is known, a hold.
 #[derive(Debug, Default)]
 pub(crate) struct Extra {
     pub(crate) known: Known,
     /// Nothing newer goes out before this monotonic time.
     pub(crate) hold_until_us: u64,
-    pub(crate) flight: Option<Aloft>,
     pub(crate) later: VecDeque<Entry>,
     /// The slot stands in the shard's queue of what must go out at once.
     pub(crate) urgent: bool,
@@ -267,12 +267,8 @@ pub(crate) struct Extra {
 
 impl Extra {
     fn is_empty(&self) -> bool {
-        let Self { known, hold_until_us, flight, later, urgent } = self;
-        matches!(known, Known::Unknown)
-            && *hold_until_us == 0
-            && flight.is_none()
-            && later.is_empty()
-            && !urgent
+        let Self { known, hold_until_us, later, urgent } = self;
+        matches!(known, Known::Unknown) && *hold_until_us == 0 && later.is_empty() && !urgent
     }
 }
 
@@ -282,6 +278,8 @@ pub(crate) struct Slot {
     /// The part of the key's hash that the shard's index goes by.
     pub(crate) tag: u32,
     pub(crate) index: IndexId,
+    /// The flight that is out, or [`NONE`].
+    flight: FlightId,
     pub(crate) id: SmolStr,
     pub(crate) pending: Option<Entry>,
     extra: Option<Box<Extra>>,
@@ -313,15 +311,20 @@ static UNKNOWN: Known = Known::Unknown;
 
 impl Slot {
     pub(crate) fn new(tag: u32, index: IndexId, id: &str) -> Self {
-        Self { tag, index, id: SmolStr::new(id), pending: None, extra: None }
+        Self { tag, index, flight: NONE, id: SmolStr::new(id), pending: None, extra: None }
     }
 
     pub(crate) fn known(&self) -> &Known {
         self.extra.as_ref().map_or(&UNKNOWN, |extra| &extra.known)
     }
 
-    pub(crate) fn flight(&self) -> Option<&Aloft> {
-        self.extra.as_ref()?.flight.as_ref()
+    /// The number of the flight that is out.
+    pub(super) fn flight(&self) -> Option<FlightId> {
+        (self.flight != NONE).then_some(self.flight)
+    }
+
+    pub(super) fn set_flight(&mut self, flight: FlightId) {
+        self.flight = flight;
     }
 
     pub(crate) fn hold_until_us(&self) -> u64 {
@@ -353,20 +356,15 @@ impl Slot {
         result
     }
 
-    /// The entry that goes out next becomes what the slot's flight is.
-    pub(crate) fn set_flight(&mut self, aloft: Aloft) {
-        self.change_extra(|extra| extra.flight = Some(aloft));
-    }
-
-    /// The flight, taken off; and what was known, if something else is from now on.
-    pub(crate) fn land(
-        &mut self,
-        hold_until_us: u64,
-        known: Option<Known>,
-    ) -> (Option<Aloft>, Option<Known>) {
+    /// The flight is out no more. Returns what was known, if something else is from now on.
+    pub(crate) fn land(&mut self, hold_until_us: u64, known: Option<Known>) -> Option<Known> {
+        self.flight = NONE;
+        if self.extra.is_none() && hold_until_us == 0 && matches!(known, None | Some(Known::Unknown)) {
+            return None;
+        }
         self.change_extra(|extra| {
             extra.hold_until_us = extra.hold_until_us.max(hold_until_us);
-            (extra.flight.take(), known.map(|known| std::mem::replace(&mut extra.known, known)))
+            known.map(|known| std::mem::replace(&mut extra.known, known))
         })
     }
 
@@ -376,31 +374,25 @@ impl Slot {
         self.change_extra(|extra| extra.later.pop_front())
     }
 
-    /// Everything that has not settled, in order: the flight, and what waits.
-    pub(crate) fn into_unsettled(self) -> (Option<Aloft>, impl Iterator<Item = Entry>) {
-        let Extra { flight, later, .. } = self.extra.map(|extra| *extra).unwrap_or_default();
-        (flight, self.pending.into_iter().chain(later))
+    /// What waits, in order.
+    pub(crate) fn into_waiting(self) -> impl Iterator<Item = Entry> {
+        let Extra { later, .. } = self.extra.map(|extra| *extra).unwrap_or_default();
+        self.pending.into_iter().chain(later)
     }
 
     /// Nothing waits and nothing is out.
     pub(crate) fn is_clean(&self) -> bool {
-        self.pending.is_none() && self.flight().is_none()
+        self.pending.is_none() && self.flight == NONE
     }
 
     /// The pending entry may go out now.
     pub(crate) fn may_leave(&self, now_us: u64) -> bool {
-        let bars = |extra: &Extra| extra.flight.is_some() || extra.hold_until_us > now_us;
-        self.pending.is_some() && !self.extra.as_deref().is_some_and(bars)
+        self.pending.is_some() && self.flight == NONE && self.hold_until_us() <= now_us
     }
 
-    /// Bytes of everything the slot holds.
+    /// Bytes of everything the slot holds: a flight has its own weight.
     pub(crate) fn weight(&self) -> usize {
-        SLOT_BYTES + id_bytes(&self.id) + self.known().weight() + self.aloft_weight() + self.pending_weight()
-    }
-
-    /// Bytes of the flight.
-    pub(crate) fn aloft_weight(&self) -> usize {
-        self.flight().map_or(0, Aloft::weight)
+        SLOT_BYTES + id_bytes(&self.id) + self.known().weight() + self.pending_weight()
     }
 
     /// Bytes of the entries that wait.
@@ -427,7 +419,7 @@ mod tests {
     #[test]
     fn a_slot_an_entry_and_a_tracker_cost_what_the_documentation_says() {
         assert_eq!((SLOT_BYTES, ENTRY_BYTES, TRACKER_BYTES), (72, 88, 48));
-        assert_eq!((RARE_BYTES, EXTRA_BYTES), (56, 200));
+        assert_eq!((RARE_BYTES, EXTRA_BYTES), (56, 112));
     }
 
     #[test]

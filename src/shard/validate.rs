@@ -1,6 +1,6 @@
 //! Checks a shard's invariants, by number: for tests and fuzzing.
 
-use super::{LATER_MAX, Shard, Weight, measure, slab::Order, slot::Slot};
+use super::{LATER_MAX, Shard, Weight, hangar::FlightId, measure, slab::Order, slot::Slot};
 use std::collections::{BTreeSet, HashMap};
 
 impl Shard {
@@ -56,13 +56,15 @@ impl Shard {
     }
 
     fn validate_flights(&self) -> Result<(), String> {
-        let flying = self.slab.slots().filter_map(|(id, slot)| Some((slot.flight()?.first_seq, id)));
-        let flying: BTreeSet<_> = flying.collect();
-        if flying == self.flights {
-            Ok(())
-        } else {
-            Err(format!("invariant 3: {flying:?} and {:?}", self.flights))
-        }
+        self.hangar.validate()?;
+        let named = self.slab.slots().filter_map(|(id, slot)| Some((id, slot.flight()?)));
+        let named: BTreeSet<_> = named.map(|(id, flight)| (id, self.first_seq(Some(flight)))).collect();
+        let held: BTreeSet<_> = self.hangar.iter().map(|(id, flight)| (id, Some(flight.first_seq))).collect();
+        if named == held { Ok(()) } else { Err(format!("invariant 3: {named:?} and {held:?}")) }
+    }
+
+    fn first_seq(&self, flight: Option<FlightId>) -> Option<u64> {
+        self.hangar.get(flight?).map(|flight| flight.first_seq)
     }
 
     fn validate_weights(&self) -> Result<(), String> {
@@ -70,11 +72,12 @@ impl Shard {
         for (_, slot) in self.slab.slots() {
             let measure = measure(slot);
             sum.total += measure.weight.total;
-            sum.aloft += measure.weight.aloft;
             sum.clean += measure.weight.clean;
             sum.known += measure.weight.known;
             *pending.entry(slot.index).or_insert(0) += measure.pending as u64;
         }
+        sum.aloft = self.hangar.weight();
+        sum.total += sum.aloft;
         if sum != self.weight {
             return Err(format!("invariant 5: {sum:?}, kept {:?}", self.weight));
         }
@@ -88,7 +91,8 @@ impl Shard {
 
     fn validate_slot(&self, slot: &Slot) -> Result<(), String> {
         slot.validate()?;
-        let flight = slot.flight().into_iter().map(|flight| (flight.first_seq, flight.last_seq));
+        let flight = slot.flight().and_then(|id| self.hangar.get(id));
+        let flight = flight.into_iter().map(|flight| (flight.first_seq, flight.last_seq));
         let entries = slot.pending.iter().chain(slot.later()).map(|entry| (entry.first_seq, entry.last_seq));
         let mut last = 0;
         for (first_seq, last_seq) in flight.chain(entries) {

@@ -1,0 +1,212 @@
+//! The operations of a shard that are out.
+//!
+//! # Design
+//! Flights are few beside the keys, and live for one batch. They lie side by side in cells that are used again, in a
+//! list by first seq, which is how the oldest is known; a slot has the number of its flight. As entries leave mostly in
+//! the order of their age, a flight finds its place in the list near the end.
+//!
+//! # Why not in the slot, or boxed beside it
+//! In the slot each key would pay for what few have at one time. Boxed, each flight cost an allocation, and a node of a
+//! tree that kept the order, for the few milliseconds that it lives.
+//!
+//! # Invariants
+//! 1. A cell is either free or has a flight; the list holds those with flights, by first seq.
+//! 2. `weight` is the sum over the flights.
+
+use super::{
+    slab::SlotId,
+    slot::{Aloft, ENTRY_BYTES},
+};
+
+/// A flight's number in its shard, while it is out.
+pub(super) type FlightId = u32;
+
+/// No flight.
+pub(super) const NONE: FlightId = FlightId::MAX;
+
+/// So many cells are kept when no flight is out.
+const KEPT_CELLS: usize = 64;
+
+#[derive(Debug)]
+struct Cell {
+    flight: Option<(Aloft, SlotId)>,
+    /// Neighbours in the list; of a free cell, `next` is the next that is free.
+    previous: FlightId,
+    next: FlightId,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Hangar {
+    cells: Vec<Cell>,
+    free: FlightId,
+    first: FlightId,
+    last: FlightId,
+    weight: usize,
+}
+
+impl Default for Hangar {
+    fn default() -> Self {
+        Self { cells: Vec::new(), free: NONE, first: NONE, last: NONE, weight: 0 }
+    }
+}
+
+impl Hangar {
+    /// Bytes of all flights.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    pub(super) fn get(&self, id: FlightId) -> Option<&Aloft> {
+        self.cell(id)?.flight.as_ref().map(|(aloft, _)| aloft)
+    }
+
+    /// The flight with the least first seq.
+    pub(super) fn first(&self) -> Option<&Aloft> {
+        self.get(self.first)
+    }
+
+    /// All flights by first seq, with their slots.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SlotId, &Aloft)> {
+        let first = self.cell(self.first);
+        std::iter::successors(first, |cell| self.cell(cell.next))
+            .filter_map(|cell| cell.flight.as_ref().map(|(aloft, slot)| (*slot, aloft)))
+    }
+
+    /// Adds the flight of a slot.
+    pub(super) fn insert(&mut self, aloft: Aloft, slot: SlotId) -> FlightId {
+        let (mut previous, mut next) = (self.last, NONE);
+        while let Some(cell) = self.cell(previous)
+            && cell.flight.as_ref().is_some_and(|(other, _)| other.first_seq > aloft.first_seq)
+        {
+            (previous, next) = (cell.previous, previous);
+        }
+        self.weight += aloft.weight();
+        let new = Cell { flight: Some((aloft, slot)), previous, next };
+        let id = self.free;
+        let id = if let Some(cell) = self.cell_mut(id) {
+            let free = std::mem::replace(cell, new).next;
+            self.free = free;
+            id
+        } else {
+            let id = FlightId::try_from(self.cells.len()).unwrap_or(NONE);
+            assert!(id < NONE, "a shard has fewer than 2^32 - 1 flights out: fewer than slots");
+            self.cells.push(new);
+            id
+        };
+        self.set_next(previous, id);
+        self.set_previous(next, id);
+        id
+    }
+
+    /// Takes a flight out.
+    pub(super) fn remove(&mut self, id: FlightId) -> Option<Aloft> {
+        let free = self.free;
+        let cell = self.cell_mut(id)?;
+        let (aloft, _) = cell.flight.take()?;
+        let (previous, next) = (cell.previous, std::mem::replace(&mut cell.next, free));
+        self.free = id;
+        self.set_next(previous, next);
+        self.set_previous(next, previous);
+        self.weight -= aloft.weight();
+        if self.first == NONE && self.cells.len() > KEPT_CELLS {
+            *self = Self::default();
+        }
+        Some(aloft)
+    }
+
+    /// All flights, taken out of everything.
+    pub(super) fn into_flights(self) -> impl Iterator<Item = (SlotId, Aloft)> {
+        self.cells.into_iter().filter_map(|cell| cell.flight.map(|(aloft, slot)| (slot, aloft)))
+    }
+
+    #[inline]
+    fn cell(&self, id: FlightId) -> Option<&Cell> {
+        self.cells.get(id as usize)
+    }
+
+    #[inline]
+    fn cell_mut(&mut self, id: FlightId) -> Option<&mut Cell> {
+        self.cells.get_mut(id as usize)
+    }
+
+    fn set_next(&mut self, id: FlightId, next: FlightId) {
+        match self.cell_mut(id) {
+            Some(cell) => cell.next = next,
+            None => self.first = next,
+        }
+    }
+
+    fn set_previous(&mut self, id: FlightId, previous: FlightId) {
+        match self.cell_mut(id) {
+            Some(cell) => cell.previous = previous,
+            None => self.last = previous,
+        }
+    }
+
+    /// Checks the invariants; the error names the one that fails.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let listed: Vec<u64> =
+            self.iter().take(self.cells.len() + 1).map(|(_, aloft)| aloft.first_seq).collect();
+        let held = self.cells.iter().filter(|cell| cell.flight.is_some()).count();
+        let free = std::iter::successors(self.cell(self.free), |cell| self.cell(cell.next));
+        let free = free.take(self.cells.len() + 1).filter(|cell| cell.flight.is_none()).count();
+        if listed.len() != held || held + free != self.cells.len() || !listed.is_sorted() {
+            return Err(format!("hangar invariant 1: {listed:?} listed, {held} held, {free} free"));
+        }
+        let weight: usize = self.iter().map(|(_, aloft)| aloft.weight()).sum();
+        if weight != self.weight || weight < held * ENTRY_BYTES {
+            return Err(format!("hangar invariant 2: {weight}, kept {}", self.weight));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NetOperation, shard::slot::Entry};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn aloft(seq: u64) -> Aloft {
+        let net = NetOperation::new(crate::Action::Delete).unwrap();
+        Entry::new(net.as_net(), 0, seq, 0).into_aloft()
+    }
+
+    proptest! {
+        #[test]
+        fn a_hangar_holds_what_a_map_by_first_seq_holds(
+            steps in prop::collection::vec((any::<bool>(), 1..500_u64), 1..400)
+        ) {
+            let (mut hangar, mut model) = (Hangar::default(), BTreeMap::new());
+            for (adds, seq) in steps {
+                if adds && !model.contains_key(&seq) {
+                    model.insert(seq, hangar.insert(aloft(seq), u32::try_from(seq).unwrap() + 7));
+                } else if let Some((seq, id)) = model.range(seq..).next().map(|(seq, id)| (*seq, *id)) {
+                    model.remove(&seq);
+                    prop_assert_eq!(hangar.get(id).map(|aloft| aloft.first_seq), Some(seq));
+                    prop_assert_eq!(hangar.remove(id).map(|aloft| aloft.first_seq), Some(seq));
+                    prop_assert!(hangar.remove(id).is_none());
+                }
+                prop_assert_eq!(hangar.validate(), Ok(()));
+                prop_assert!(hangar.iter().map(|(slot, aloft)| (u64::from(slot) - 7, aloft.first_seq)).eq(
+                    model.keys().map(|seq| (*seq, *seq))
+                ));
+                prop_assert_eq!(hangar.first().map(|aloft| aloft.first_seq), model.keys().next().copied());
+            }
+            prop_assert_eq!(hangar.into_flights().count(), model.len());
+        }
+    }
+
+    #[test]
+    fn many_cells_are_not_kept_when_no_flight_is_out() {
+        let mut hangar = Hangar::default();
+        let flights: Vec<_> = (0..1_000).map(|seq| hangar.insert(aloft(seq), 0)).collect();
+        for flight in flights {
+            assert!(hangar.remove(flight).is_some());
+        }
+        assert_eq!((hangar.cells.capacity(), hangar.weight()), (0, 0));
+        assert_eq!(hangar.validate(), Ok(()));
+    }
+}
