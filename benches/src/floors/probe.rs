@@ -5,7 +5,7 @@
 //! atomic and lie beside the lock, so that they can be asked for before it is taken; they change only under it.
 //!
 //! # Invariants
-//! 1. The table never grows: it is made for the documents of the workload, and at most half full.
+//! 1. The table never grows: it is made for the documents of the workload, and a fifth of it is never taken.
 //! 2. A word that names a slot never changes.
 
 use super::{INDEX_NUMBER, SHARDS, hash, json::Splitter, shard_of};
@@ -78,7 +78,7 @@ impl Probe {
         // Shards are not evenly filled: a quarter and a few more than their share.
         let share = usize::try_from(documents).unwrap_or(0) / SHARDS;
         let room = share + share / 4 + 64;
-        let places = (2 * room).next_power_of_two();
+        let places = (room + room / 4).next_power_of_two();
         let made = |_| {
             let words = (0..places).map(|_| AtomicU32::new(0)).collect();
             CachePadded::new(Shard { words, slots: Mutex::new(Vec::with_capacity(room)) })
