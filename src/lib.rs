@@ -120,7 +120,7 @@ pub mod segments {
 /// Doors for the fuzz targets and nobody else: compiled only under `--cfg fuzzing`.
 #[cfg(fuzzing)]
 pub mod fuzzing {
-    pub use crate::merge::fuzzing::{fold_in_place, quick_paths_agree, split_json, validate_net};
+    pub use crate::merge::fuzzing::{Waiting, quick_paths_agree, split_json, validate_net};
     pub use crate::segment::fuzz::{Entries, build_segment, read_segment, reseal};
 }
 

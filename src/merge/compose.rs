@@ -51,7 +51,7 @@ pub(super) struct Fold {
 }
 
 /// What pushing a primitive onto another comes to.
-enum Pushed {
+pub(super) enum Pushed {
     /// Both stay.
     Both,
     /// The earlier one stays as it is.
@@ -98,18 +98,16 @@ impl Fold {
 
     /// Writes two primitives, joined; false, and nothing written, where either run has more than one.
     #[inline(never)]
-    pub(super) fn pair(&mut self, one: Run<'_>, two: Run<'_>, out: &mut Vec<u8>) -> bool {
-        if one.single().is_none() || two.single().is_none() {
-            return false;
-        }
+    fn pair(&mut self, one: Run<'_>, two: Run<'_>, out: &mut Vec<u8>) -> bool {
+        let (Some(first), Some(second)) = (one.single(), two.single()) else { return false };
         let mut length = 1;
-        match self.push(one.0, two.0, out) {
+        match self.push(first, second, out) {
             Pushed::Joined => {}
-            Pushed::Earlier => out.extend_from_slice(one.0),
-            Pushed::Later => out.extend_from_slice(two.0),
+            Pushed::Earlier => out.extend_from_slice(first.bytes),
+            Pushed::Later => out.extend_from_slice(second.bytes),
             Pushed::Both => {
-                out.extend_from_slice(one.0);
-                out.extend_from_slice(two.0);
+                out.extend_from_slice(first.bytes);
+                out.extend_from_slice(second.bytes);
                 length = 2;
             }
         }
@@ -154,14 +152,14 @@ impl Fold {
             close(out, merge);
             return Pushed::Joined;
         }
+        let (Some(one), Some(two)) = (Run(one).single(), Run(two).single()) else { return Pushed::Both };
         self.push(one, two, out)
     }
 
-    /// Folds a primitive with the one before it, by the table above; two merges never come here.
+    /// Folds a primitive with the one before it, by the table above; two merges never come here. Of the earlier one the kind and the payload do.
     #[inline(never)]
-    fn push(&mut self, one: &[u8], two: &[u8], out: &mut Vec<u8>) -> Pushed {
+    pub(super) fn push(&mut self, one: Primitive<'_>, two: Primitive<'_>, out: &mut Vec<u8>) -> Pushed {
         use Kind::{Append, Create, Inc, Keep, Max, Min, Remove, Set, Subtract, Union};
-        let (Some(one), Some(two)) = (Run(one).single(), Run(two).single()) else { return Pushed::Both };
         match (one.kind, two.kind) {
             (_, Set | Remove) | (Inc | Min | Max, Create) => Pushed::Later,
             (Set, _) => self.push_onto_value(Some(one.payload), two, out),

@@ -26,6 +26,7 @@
 
 use super::json::scan::{byte, part};
 use super::json::string::Name;
+use bytes::BufMut;
 
 /// What a primitive does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,12 +114,12 @@ fn read_long(bytes: &[u8], mut at: usize) -> (usize, usize) {
 
 /// Writes an integer in as few bytes as it takes.
 #[inline]
-pub(super) fn write_length(out: &mut Vec<u8>, mut value: usize) {
+pub(super) fn write_length(out: &mut impl BufMut, mut value: usize) {
     while value >= 0x80 {
-        out.push(low_bits(value) | 0x80);
+        out.put_u8(low_bits(value) | 0x80);
         value >>= 7;
     }
-    out.push(low_bits(value));
+    out.put_u8(low_bits(value));
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "seven bits are meant")]
@@ -176,8 +177,6 @@ fn close_long(out: &mut Vec<u8>, open: Open, length: usize) {
 /// Where a field stands in some bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spot {
-    /// The field.
-    pub(super) start: usize,
     /// The length of its name, doubled, and whether that has an escape.
     pub(super) header: usize,
     /// Its name.
@@ -197,7 +196,7 @@ impl Spot {
         let (header, name) = read_length(bytes, at);
         let name_end = name + (header >> 1);
         let (run_length, run) = read_length(bytes, name_end);
-        Self { start: at, header, name, name_end, run, end: (run + run_length).min(before) }
+        Self { header, name, name_end, run, end: (run + run_length).min(before) }
     }
 
     /// The print of its name.
@@ -329,6 +328,13 @@ impl<'a> Iterator for Primitives<'a> {
     }
 }
 
+/// The only primitive of a run: what it does, and where its payload starts.
+#[inline]
+pub(super) fn single(bytes: &[u8], run: usize, end: usize) -> Option<(Kind, usize)> {
+    let (length, payload) = read_length(bytes, run + 1);
+    (payload + length == end).then(|| (Kind::of(byte(bytes, run)), payload))
+}
+
 /// Writes a run of one primitive, its length before it.
 #[inline]
 pub(super) fn write_single(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
@@ -338,9 +344,9 @@ pub(super) fn write_single(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
 
 /// Writes what stands before the payload of a run of one primitive.
 #[inline]
-pub(super) fn write_single_header(out: &mut Vec<u8>, kind: Kind, payload: usize) {
+pub(super) fn write_single_header(out: &mut impl BufMut, kind: Kind, payload: usize) {
     write_length(out, 1 + length_bytes(payload) + payload);
-    out.push(kind as u8);
+    out.put_u8(kind as u8);
     write_length(out, payload);
 }
 

@@ -15,7 +15,8 @@ use super::net::{Absent, NetRef, Parts, Patch};
 
 /// True where two operations mean the same by their parts.
 pub(super) fn means_the_same(one: NetRef<'_>, other: NetRef<'_>) -> bool {
-    match (one.parts(), other.parts()) {
+    let (mut one_joined, mut other_joined) = (Vec::new(), Vec::new());
+    match (one.joined(&mut one_joined).parts(), other.joined(&mut other_joined).parts()) {
         (Parts::Put(one), Parts::Put(other)) => same_tokens(one, other),
         (Parts::Delete, Parts::Delete) => true,
         (Parts::Patch(one), Parts::Patch(other)) => {

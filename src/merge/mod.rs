@@ -16,7 +16,7 @@
 //! A net operation is one flat byte string ([`encoding`]). [`direct`] makes it from the text of a common update in one
 //! pass, [`body`] from any, and [`text`] writes it back as text; [`compose`](mod@compose) folds two patches,
 //! [`apply`](mod@apply) carries one out on a document's text; [`in_place`] does either on the bytes that are there,
-//! where little of them changes.
+//! made into a [`table`], where little of them changes.
 //!
 //! # Why not a parsed tree
 //! An operation is kept for seconds and folded into several times: parsing it into a tree, with an allocation for each
@@ -32,7 +32,6 @@ mod body;
 mod compose;
 mod decimal;
 mod direct;
-mod edits;
 mod encoding;
 mod in_place;
 mod index;
@@ -40,21 +39,18 @@ mod json;
 mod list;
 mod meaning;
 mod net;
-mod parted;
 mod reference;
 mod scope;
 mod splice;
+mod table;
 mod text;
 #[cfg(any(test, fuzzing))]
 mod twins;
 mod validate;
 
-pub(crate) use in_place::{InPlace, fold_in_place};
-#[cfg(test)]
-pub(crate) use net::Composed;
+pub(crate) use in_place::Folding;
 pub use net::{Applied, NetOperation, Shape};
 pub(crate) use net::{NetRef, apply, compose, encode};
-pub(crate) use parted::part_in_place;
 pub(crate) use text::{Length, Output, has_line_break};
 pub(crate) use validate::validate;
 
@@ -79,19 +75,46 @@ pub(crate) mod fuzzing {
         Some(members)
     }
 
-    /// Folds two operations in place, with so many bytes of room beyond the earlier one.
-    pub fn fold_in_place(earlier: &NetOperation, later: &NetOperation, slack: usize) -> Option<NetOperation> {
-        let mut room = earlier.as_net().as_bytes().to_vec();
-        let mut len = room.len();
-        room.resize(len + slack, 0);
-        if slack % 2 == 1 {
-            len = super::part_in_place(&mut room, len, &mut Vec::new()).unwrap_or(len);
+    /// An operation that waits, with so many bytes of room behind it.
+    #[derive(Debug)]
+    pub struct Waiting {
+        room: Vec<u8>,
+        len: usize,
+    }
+
+    impl Waiting {
+        /// One that waits with so many bytes of room behind it.
+        pub fn new(net: &NetOperation, slack: usize) -> Self {
+            let mut room = net.as_net().as_bytes().to_vec();
+            let len = room.len();
+            room.resize(len + slack, 0);
+            Self { room, len }
         }
-        let folded = super::fold_in_place(&mut room, len, later.as_net(), &mut Vec::new())?;
-        room.truncate(folded.len);
-        let mut joined = Vec::new();
-        super::NetRef::from_bytes(&room).write_joined(&mut joined);
-        Some(NetOperation::from_encoded(joined))
+
+        /// Folds an operation into it where it stands; checks that it is what it is to be.
+        pub fn fold(&mut self, later: &NetOperation) -> Result<(), String> {
+            let (mut folding, mut scratch) = (super::Folding::default(), Vec::new());
+            folding.find(&self.room, self.len, later.as_net(), &mut scratch);
+            let needs = folding.needs();
+            self.room.resize(self.room.len().max(needs), 0);
+            self.len = folding.carry_out(&mut self.room, self.len, later.as_net(), &scratch);
+            let net = self.net();
+            if self.len > needs || net.room() > self.room.len() {
+                return Err(format!("{} bytes for {} in {needs}", self.len, net.room()));
+            }
+            super::validate(net)
+        }
+
+        fn net(&self) -> super::NetRef<'_> {
+            super::NetRef::from_bytes(self.room.get(..self.len).unwrap_or_default())
+        }
+
+        /// The operation as it goes out.
+        pub fn joined(&self) -> NetOperation {
+            let mut joined = Vec::new();
+            self.net().write_joined(&mut joined);
+            NetOperation::from_encoded(joined)
+        }
     }
 
     /// Checks that the quick paths take nothing as a document or as an update that the careful ones would not, and

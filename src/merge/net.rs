@@ -12,10 +12,10 @@ use super::encoding::{close, longest_run, open, write_length};
 use super::json::glance;
 use super::json::scan::part;
 pub(crate) use super::reference::NetRef;
-pub(super) use super::reference::{ALWAYS, Absent, HEADER_BYTES, PARTED, PUT, Parts, Patch};
-use super::reference::{DELETE, DOCUMENT, FROM_PATCH, NONE, PATCH};
+pub(super) use super::reference::{ALWAYS, Absent, FROM_PATCH, HEADER_BYTES, PUT, Parts, Patch, TABLE};
+use super::reference::{DELETE, DOCUMENT, NONE, PATCH};
 use super::scope::Scope;
-use super::{body, direct, meaning, parted};
+use super::{body, direct, meaning};
 use crate::{Action, Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::fmt;
@@ -264,22 +264,19 @@ pub(super) fn finish_patch(longest_run: usize, out: &mut [u8]) {
 pub(crate) fn compose(earlier: NetRef<'_>, later: NetRef<'_>, out: &mut Vec<u8>) -> Composed {
     out.clear();
     let mut composed = Composed { misfits: 0, longest_run: 0 };
+    let (mut earlier_joined, mut later_joined) = (Vec::new(), Vec::new());
+    let later = later.joined(&mut later_joined);
     let Parts::Patch(second) = later.parts() else {
-        // In one piece: what is taken apart has room behind it, and here is none.
-        later.write_joined(out);
+        out.extend_from_slice(later.as_bytes());
         return composed;
     };
+    let earlier = earlier.joined(&mut earlier_joined);
     match earlier.parts() {
         Parts::Put(document) => {
             out.push(PUT);
             apply_fields(second.fields, document, out, &mut composed.misfits);
         }
-        Parts::Parted(bytes) => {
-            let mut document = Vec::new();
-            parted::join(bytes, &mut document);
-            out.push(PUT);
-            apply_fields(second.fields, &document, out, &mut composed.misfits);
-        }
+        Parts::Table => debug_assert!(false, "it was joined"),
         Parts::Delete if second.absent == Absent::None => out.push(DELETE),
         Parts::Delete => {
             out.push(PUT);
@@ -338,17 +335,13 @@ pub(super) fn write_absent_document(patch: Patch<'_>, out: &mut Vec<u8>) -> bool
 /// Carries an operation out and writes the document to `out`, which is cleared.
 pub(crate) fn apply(net: NetRef<'_>, base: Option<&[u8]>, out: &mut Vec<u8>) -> AppliedTo {
     out.clear();
-    let mut misfits = 0;
-    let (exists, changed) = match (net.parts(), base) {
+    let (mut misfits, mut joined) = (0, Vec::new());
+    let (exists, changed) = match (net.joined(&mut joined).parts(), base) {
         (Parts::Put(document), _) => {
             out.extend_from_slice(document);
             (true, true)
         }
-        (Parts::Parted(bytes), _) => {
-            parted::join(bytes, out);
-            (true, true)
-        }
-        (Parts::Delete, base) => (false, base.is_some()),
+        (Parts::Delete | Parts::Table, base) => (false, base.is_some()),
         (Parts::Patch(patch), Some(base)) => (true, apply_fields(patch.fields, base, out, &mut misfits)),
         (Parts::Patch(patch), None) => {
             let exists = write_absent_document(patch, out);

@@ -5,14 +5,15 @@
 //! which is a flag, so that a stream of `doc_as_upsert` keeps each document once; or a document.
 //!
 //! # Invariants
-//! 1. The bytes begin with a tag: bits 0–1 the shape, bit 2 "always written", bits 3–4 what is made of nothing.
+//! 1. The bytes begin with a tag: bits 0–1 the shape, bit 2 "always written", bits 3–4 what is made of nothing,
+//!    bit 5 that it is a table.
 //! 2. Puts and deletes have no flags: they are always written.
 
 use super::encoding::read_length;
 use super::json::scan::{byte, part};
 use super::net::Shape;
 use super::text::Output;
-use super::{meaning, parted, text};
+use super::{meaning, table, text};
 use bytes::BufMut;
 
 /// A borrowed net operation.
@@ -22,14 +23,14 @@ pub(crate) struct NetRef<'a>(&'a [u8]);
 pub(super) const PUT: u8 = 0;
 pub(super) const DELETE: u8 = 1;
 pub(super) const PATCH: u8 = 2;
-/// Not one of the three shapes, but another form of the first.
-pub(super) const PARTED: u8 = 3;
 const SHAPE_BITS: u8 = 3;
 pub(super) const ALWAYS: u8 = 4;
 pub(super) const NONE: u8 = 0;
 pub(super) const FROM_PATCH: u8 = 1 << 3;
 pub(super) const DOCUMENT: u8 = 2 << 3;
 const ABSENT_BITS: u8 = 3 << 3;
+/// Not another shape, but another form: see [`table`].
+pub(super) const TABLE: u8 = 1 << 5;
 
 /// Bytes of a patch's tag and longest run.
 pub(super) const HEADER_BYTES: usize = 5;
@@ -59,10 +60,10 @@ pub(super) struct Patch<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Parts<'a> {
     Put(&'a [u8]),
-    /// A put whose document is taken apart: all its bytes. See [`parted`].
-    Parted(&'a [u8]),
     Delete,
     Patch(Patch<'a>),
+    /// A put or a patch as a table.
+    Table,
 }
 
 impl<'a> NetRef<'a> {
@@ -78,7 +79,7 @@ impl<'a> NetRef<'a> {
     #[inline]
     pub(super) fn parts(self) -> Parts<'a> {
         let tag = byte(self.0, 0);
-        match tag & SHAPE_BITS {
+        match tag & (SHAPE_BITS | TABLE) {
             PUT => Parts::Put(part(self.0, 1, self.0.len())),
             PATCH => {
                 let (absent, at) = match tag & ABSENT_BITS {
@@ -92,33 +93,56 @@ impl<'a> NetRef<'a> {
                 let fields = part(self.0, at, self.0.len());
                 Parts::Patch(Patch { is_always_written: tag & ALWAYS != 0, absent, fields })
             }
-            PARTED => Parts::Parted(self.0),
-            _ => Parts::Delete,
+            DELETE => Parts::Delete,
+            _ => Parts::Table,
         }
     }
 
     pub(crate) fn shape(self) -> Shape {
         match byte(self.0, 0) & SHAPE_BITS {
-            PUT | PARTED => Shape::Put,
+            PUT => Shape::Put,
             PATCH => Shape::Patch,
             _ => Shape::Delete,
         }
     }
 
-    /// True where the document of a put is taken apart, which is the shard's business: see [`parted`].
+    /// True where it is a table, which is the shard's business: see [`table`].
     #[inline]
-    pub(crate) fn is_parted(self) -> bool {
-        byte(self.0, 0) == PARTED
+    pub(crate) fn is_table(self) -> bool {
+        byte(self.0, 0) & TABLE != 0
     }
 
-    /// Writes the operation to `out`, a document in one piece.
+    /// True where it is a patch in its common form, with no document of its own.
+    #[inline]
+    pub(super) fn is_plain_patch(self) -> bool {
+        byte(self.0, 0) & (SHAPE_BITS | TABLE | DOCUMENT) == PATCH
+    }
+
+    /// Bytes that suffice for the operation and for its common form.
+    #[inline]
+    pub(crate) fn room(self) -> usize {
+        if self.is_table() { table::room_of(self.0) } else { self.0.len() }
+    }
+
+    /// Writes the operation to `out` in its common form.
     pub(crate) fn write_joined(self, out: &mut impl BufMut) {
-        if self.is_parted() {
-            out.put_u8(PUT);
-            parted::join(self.0, out);
+        if self.is_table() {
+            table::join(self.0, out);
         } else {
             out.put_slice(self.0);
         }
+    }
+
+    /// The operation in its common form, which is written to a buffer where it has another.
+    pub(super) fn joined<'b>(self, buffer: &'b mut Vec<u8>) -> NetRef<'b>
+    where
+        'a: 'b,
+    {
+        if !self.is_table() {
+            return self;
+        }
+        self.write_joined(buffer);
+        NetRef(buffer)
     }
 
     /// The document of a put.
@@ -136,7 +160,7 @@ impl<'a> NetRef<'a> {
     pub(crate) fn existence_after(self, existed: bool) -> bool {
         let tag = byte(self.0, 0);
         match tag & SHAPE_BITS {
-            PUT | PARTED => true,
+            PUT => true,
             PATCH => existed || tag & ABSENT_BITS != NONE,
             _ => false,
         }
@@ -150,6 +174,7 @@ impl<'a> NetRef<'a> {
     #[inline]
     pub(crate) fn longest_run(self) -> usize {
         match self.0.get(1..5) {
+            _ if self.is_table() => usize::from(self.shape() == Shape::Patch && self.0.last() != Some(&0)),
             Some(&[a, b, c, d]) if self.shape() == Shape::Patch => u32::from_le_bytes([a, b, c, d]) as usize,
             _ => 0,
         }

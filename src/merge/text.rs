@@ -22,9 +22,9 @@ use output::{put_quoted, put_tokens, put_value};
 
 /// The action word under which the operation is written.
 pub(super) fn verb(net: NetRef<'_>) -> &'static str {
-    match net.parts() {
-        Parts::Put(_) | Parts::Parted(_) => "index",
-        Parts::Delete => "delete",
+    match net.joined(&mut Vec::new()).parts() {
+        Parts::Put(_) => "index",
+        Parts::Delete | Parts::Table => "delete",
         Parts::Patch(patch) if is_create(patch) => "create",
         Parts::Patch(_) => "update",
     }
@@ -36,14 +36,11 @@ fn is_create(patch: Patch<'_>) -> bool {
 
 /// Writes what follows the action line, without a line break.
 pub(super) fn write_body<O: Output>(net: NetRef<'_>, out: &mut O) {
+    let mut joined = Vec::new();
+    let net = net.joined(&mut joined);
     match net.parts() {
         Parts::Put(document) => put_tokens(document, out),
-        Parts::Parted(parted) => {
-            let mut document = Vec::new();
-            super::parted::join(parted, &mut document);
-            put_tokens(&document, out);
-        }
-        Parts::Delete => {}
+        Parts::Delete | Parts::Table => {}
         Parts::Patch(patch) => write_patch(patch, net.longest_run() > 1, out),
     }
 }

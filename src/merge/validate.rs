@@ -1,6 +1,6 @@
 //! The invariants of a net operation's bytes, for tests and fuzzing: see [`encoding`](super::encoding).
 
-use super::encoding::{Field, Fields, Kind, Primitive, Run, longest_run};
+use super::encoding::{Fields, Kind, Primitive, Run, longest_run};
 use super::index::FieldIndex;
 use super::json::check::{Bounds, check, check_object};
 use super::json::scan::byte;
@@ -18,14 +18,7 @@ pub(crate) fn validate(net: NetRef<'_>) -> Result<(), String> {
     };
     match net.parts() {
         Parts::Put(text) => document(text),
-        Parts::Parted(bytes) => {
-            let members = bytes.get(1..).unwrap_or_default();
-            let sets = |field: Field<'_>| Run(field.run).single().is_some_and(|only| only.kind == Kind::Set);
-            if !Fields(members).all(sets) {
-                return Err(broken(1, "a member of a parted document is no single set", bytes));
-            }
-            fields(members, 1)
-        }
+        Parts::Table => table(net),
         Parts::Delete => Ok(()),
         Parts::Patch(patch) => {
             if let Absent::Document(text) = patch.absent {
@@ -39,6 +32,17 @@ pub(crate) fn validate(net: NetRef<'_>) -> Result<(), String> {
             Err(format!("invariant 4: the longest run is {longest}, the header says {}", net.longest_run()))
         }
     }
+}
+
+/// Those of a table, and of what it is joined to.
+fn table(net: NetRef<'_>) -> Result<(), String> {
+    super::table::validate(net.as_bytes())?;
+    let mut joined = Vec::new();
+    net.write_joined(&mut joined);
+    if joined.len() > net.room() {
+        return Err(format!("table invariant 3: {} bytes for {} bytes", net.room(), joined.len()));
+    }
+    validate(NetRef::from_bytes(&joined))
 }
 
 fn broken(invariant: u8, what: &str, bytes: &[u8]) -> String {

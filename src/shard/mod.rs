@@ -58,7 +58,7 @@ pub(crate) use tally::{Kind, Tracker, Verdict};
 pub use ticket::Ticket;
 pub(crate) use ticket::TicketCell;
 
-use crate::document::IndexId;
+use crate::{document::IndexId, merge::Folding};
 use hangar::Hangar;
 use index::Index;
 use slab::{Order, Slab, SlotId};
@@ -137,6 +137,7 @@ pub(crate) struct Shard {
     weight: Weight,
     counts: Vec<Counts>,
     scratch: Vec<u8>,
+    folding: Folding,
     /// Known documents beyond this many bytes are let go when a flight settles.
     known_bytes_max: usize,
     /// Bytes that it may grow by, drawn from the memory that all shards share.
@@ -168,6 +169,7 @@ impl Shard {
             weight: Weight::default(),
             counts: Vec::new(),
             scratch: Vec::new(),
+            folding: Folding::default(),
             known_bytes_max,
             credit: 0,
             retired: None,

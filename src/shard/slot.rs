@@ -178,6 +178,13 @@ impl Entry {
         self.len = length(len);
     }
 
+    /// The room grows to `capacity`. Returns a large room that was left, to be dropped elsewhere.
+    pub(crate) fn grow(&mut self, capacity: usize) -> Option<Room> {
+        let left = std::mem::take(&mut self.net);
+        self.net = room(left.get(..self.len as usize).unwrap_or_default(), capacity);
+        (left.len() > ROOM_BYTES_LARGE).then_some(left)
+    }
+
     /// Another operation; the room grows to `capacity`, at least, where it does not fit. Returns a large room that was
     /// left, to be dropped elsewhere.
     pub(crate) fn replace(&mut self, bytes: &[u8], capacity: usize) -> Option<Room> {
@@ -190,17 +197,16 @@ impl Entry {
         (left.len() > ROOM_BYTES_LARGE).then_some(left)
     }
 
-    /// Its operation's bytes, a document in one piece.
+    /// Its operation's bytes, in their common form.
     pub(crate) fn joined(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.len as usize + 1);
+        let mut bytes = Vec::with_capacity(self.net().room());
         self.net().write_joined(&mut bytes);
         bytes
     }
 
     /// Its operation shared: in the chunk, if it fits there, and then the room that is left.
     pub(crate) fn launch(mut self, chunk: &mut BytesMut) -> (Aloft, Option<Room>) {
-        // Joined, a document may have one byte more.
-        if self.len as usize + 1 > chunk.capacity() {
+        if self.net().room() > chunk.capacity() {
             return (self.into_aloft(), None);
         }
         self.net().write_joined(chunk);
@@ -224,7 +230,7 @@ impl Entry {
 
     /// Its operation shared, and without the room to grow.
     pub(crate) fn into_aloft(self) -> Aloft {
-        let joined = self.net().is_parted().then(|| self.joined());
+        let joined = self.net().is_table().then(|| self.joined());
         let Self { net, first_seq, last_seq, arrived_us, rare, tally, len } = self;
         let bytes = joined.unwrap_or_else(|| {
             let mut bytes = Vec::from(net);

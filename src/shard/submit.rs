@@ -16,10 +16,7 @@ use super::{
     slot::{self, Entry, Slot},
     tally::{Existence, Pair, Tracker},
 };
-use crate::{
-    document::IndexId,
-    merge::{InPlace, NetRef, compose, fold_in_place, part_in_place},
-};
+use crate::{document::IndexId, merge::NetRef};
 use std::sync::Arc;
 
 /// One operation on its way into a shard.
@@ -159,44 +156,37 @@ impl Shard {
             return self.queue(id, incoming, seq);
         }
         let existence = Existence::after(top.net());
-        // Mostly the operation changes what is there, or there is slack for what it adds: no buffer grows.
-        if incoming.ticket.is_none() {
-            let (bytes, mut len) = top.parts_mut();
-            if !incoming.net.decides()
-                && let Some(parted) = part_in_place(bytes, len, &mut self.scratch)
-            {
-                len = parted;
-                top.set_len(len);
-            }
-            let (bytes, _) = top.parts_mut();
-            if let Some(InPlace { len, composed }) =
-                fold_in_place(bytes, len, incoming.net, &mut self.scratch)
-            {
-                top.set_len(len);
-                note(top, incoming, seq, existence);
-                self.folded(incoming.index, composed.misfits);
-                return Ok(queued);
-            }
-        }
-        let composed = compose(top.net(), incoming.net, &mut self.scratch);
-        if composed.longest_run > RUN_MAX.max(incoming.net.longest_run())
-            || self.scratch.len() > ENTRY_BYTES_MAX
-        {
+        let folding = &mut self.folding;
+        let (bytes, len) = top.parts_mut();
+        folding.find(bytes, len, incoming.net, &mut self.scratch);
+        let (composed, needs) = (folding.composed(), folding.needs());
+        if composed.longest_run > RUN_MAX.max(incoming.net.longest_run()) || needs > ENTRY_BYTES_MAX {
             // What does not fold is composed again later, or never: its misfits are counted then.
             self.trim_scratch();
             return self.queue(id, incoming, seq);
         }
-        let growth = Growth::of(top, self.scratch.len(), incoming, room)?;
-        let before = top.weight();
-        self.retired = top.replace(&self.scratch, growth.net_capacity);
-        if growth.trackers > 0 {
-            top.rare_mut().trackers.reserve_exact(growth.trackers);
+        // Mostly the operation changes what is there, or there is slack for what it adds: no buffer grows.
+        let mut growth = None;
+        if incoming.ticket.is_some() || needs > top.capacity() {
+            let before = top.weight();
+            let Growth { net_capacity, trackers } = Growth::of(top, needs, incoming, room)?;
+            if needs > top.capacity() {
+                self.retired = top.grow(net_capacity);
+            }
+            if trackers > 0 {
+                top.rare_mut().trackers.reserve_exact(trackers);
+            }
+            growth = Some((before, top.weight()));
         }
+        let (bytes, len) = top.parts_mut();
+        let len = folding.carry_out(bytes, len, incoming.net, &self.scratch);
+        top.set_len(len);
         note(top, incoming, seq, existence);
-        let after = top.weight();
-        self.weight.total = self.weight.total + after - before;
-        let counts = self.counts_mut(incoming.index);
-        counts.pending_bytes = counts.pending_bytes + after as u64 - before as u64;
+        if let Some((before, after)) = growth {
+            self.weight.total = self.weight.total + after - before;
+            let counts = self.counts_mut(incoming.index);
+            counts.pending_bytes = counts.pending_bytes + after as u64 - before as u64;
+        }
         self.folded(incoming.index, composed.misfits);
         Ok(queued)
     }

@@ -45,6 +45,12 @@ pub(in crate::merge) fn word(text: &[u8], at: usize) -> Option<u64> {
     text.get(at..)?.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
+/// The fewer than eight bytes from a place to the end of a text.
+#[inline(never)]
+pub(in crate::merge) fn last_word(text: &[u8], at: usize) -> u64 {
+    part(text, at, text.len()).iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
 /// The high bit of each byte of a word that is `byte`; beyond the first, of others perhaps as well.
 #[inline]
 const fn hits(word: u64, byte: u8) -> u64 {

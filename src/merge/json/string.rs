@@ -5,7 +5,7 @@
 //! point of its own, as the servers keep it; in bytes it is written as WTF-8 would. UTF-8 and WTF-8 order as
 //! code points do, so comparing code points compares the bytes.
 
-use super::scan::{byte, part, word};
+use super::scan::{byte, last_word, part, word};
 use std::cmp::Ordering;
 use std::hash::Hasher;
 
@@ -46,12 +46,6 @@ impl<'a> Name<'a> {
     pub(in crate::merge) fn hash_into(&self, hasher: &mut impl Hasher) {
         hash_string(self.raw, self.escaped, hasher);
     }
-}
-
-/// The fewer than eight bytes from a place to the end of a text.
-#[inline(never)]
-fn last_word(text: &[u8], at: usize) -> u64 {
-    part(text, at, text.len()).iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 impl PartialEq for Name<'_> {

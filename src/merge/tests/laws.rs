@@ -186,21 +186,18 @@ proptest! {
     }
 
     #[test]
-    fn folding_into_a_document_taken_apart_is_composing(
-        first in document(2), operations in prop::collection::vec(operation(), 1..5), slack in 1..200_usize
+    fn folding_in_place_is_composing(
+        operations in prop::collection::vec(operation(), 2..6), slack in prop_oneof![0..24_usize, Just(200)]
     ) {
-        super::parted::agrees(&first, &operations, slack)?;
+        super::in_place::agree(&operations, slack);
     }
 
     #[test]
-    fn folding_in_place_is_composing(
-        operations in prop::collection::vec(operation(), 2..5), slack in prop_oneof![0..24_usize, Just(200)]
+    fn folding_into_a_document_in_place_is_composing(
+        first in document(2), operations in prop::collection::vec(update(), 1..6), slack in 0..24_usize
     ) {
-        let mut folded = operations[0].clone();
-        for operation in &operations[1..] {
-            super::in_place::agrees(&folded, operation, slack);
-            folded = folded.compose(operation);
-        }
+        let first = NetOperation::new(Action::Index(first.as_bytes())).unwrap();
+        super::in_place::agree(&[&[first], &operations[..]].concat(), slack);
     }
 
     #[test]

@@ -4,7 +4,6 @@ mod examples;
 mod in_place;
 mod laws;
 mod limits;
-mod parted;
 mod twins;
 
 use crate::{Action, Error, NetOperation, Result};

@@ -1,0 +1,307 @@
+//! Folding a patch into a table: what is to be edited.
+//!
+//! # Design
+//! Each field of the later patch is looked up, and what comes there is noted: its payload as it stands, or what had to be
+//! made. Nothing is written to the table before all is known: see [`Edits`].
+//!
+//! A level that sets members of an object which stand there in the same order, as it mostly is, is laid over it in one
+//! walk along both.
+//!
+//! # Why a value that is equal is replaced all the same
+//! Of two spellings of one value either may stay, and to compare them took more than to copy the later one.
+//!
+//! # Invariants
+//! 1. What comes of it is what [`compose`](mod@super::super::compose) gives, spellings of equal values aside: a document
+//!    member by member, a patch primitive by primitive, in the same order. Where that is no table, the answer is nothing.
+
+use super::super::apply::{Effect, apply_run};
+use super::super::compose::{Fold, Pushed};
+use super::super::decimal;
+use super::super::encoding::{Kind, Primitive, Run, read_length};
+use super::super::json::scan::{byte, member, part, value_end};
+use super::super::net::{ALWAYS, Absent, Composed, FROM_PATCH, PUT, Patch, TABLE};
+use super::edits::{Edits, Source};
+use super::{BYTES_MAX, FIELDS_MAX, Field, Flat, Key, Table, is_readable, room};
+
+/// The kind of nearly all fields,
+const SET: u8 = Kind::Set as u8;
+/// and that of counters.
+const INC: u8 = Kind::Inc as u8;
+
+/// What folding into a table will come to.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::merge) struct Folded {
+    /// The tag that the table will have.
+    pub(in crate::merge) tag: u8,
+    /// The room it will need.
+    pub(in crate::merge) needs: usize,
+    pub(in crate::merge) composed: Composed,
+}
+
+/// Notes in `edits` what folding a patch, all of whose bytes are `later`, changes in the table that the first `len` of
+/// some bytes are. What has to be made is put to `made`, which is empty.
+#[inline]
+pub(in crate::merge) fn fold(
+    (bytes, len): (&[u8], usize),
+    (later, patch): (&[u8], Patch<'_>),
+    edits: &mut Edits,
+    made: &mut Vec<u8>,
+) -> Option<Folded> {
+    let table = Table::of(bytes, len)?;
+    let mut tag = byte(bytes, 0);
+    let is_document = tag == PUT | TABLE;
+    if !is_document {
+        if tag & FROM_PATCH == 0 && patch.absent != Absent::None {
+            return None;
+        }
+        tag |= if patch.is_always_written { ALWAYS } else { 0 };
+    }
+    edits.begin(len);
+    let mut misfits = 0;
+    let mut at = later.len().checked_sub(patch.fields.len())?;
+    while at < later.len() {
+        let Some(flat) = Flat::short(later, at) else {
+            at = long_field((bytes, len), (later, at), edits, made, &mut misfits)?;
+            continue;
+        };
+        let key = Key::of(later, flat.name, flat.name_length);
+        match table.find(key, later) {
+            // A value for a value, as mostly.
+            Some((place, field)) if flat.kind == SET && field.kind == SET => {
+                edits.replace(place, field, SET, Source::Later, (flat.payload, flat.end));
+            }
+            Some((place, field)) if flat.kind == INC && field.kind == INC => {
+                let numbers = (part(bytes, field.payload, field.end), part(later, flat.payload, flat.end));
+                let sum = (made.len(), add_up(numbers, made)?);
+                edits.replace(place, field, INC, Source::Made, sum);
+            }
+            Some((place, field)) => meet((bytes, place, field), (later, flat), edits, made, &mut misfits)?,
+            None if flat.kind == SET || !is_document => {
+                edits.add(key, flat.kind, Source::Later, (flat.payload, flat.end));
+            }
+            None => add_member((later, flat), edits, made, &mut misfits),
+        }
+        at = flat.end;
+    }
+    let (after, count) = edits.after(table.layout.count);
+    let is_table = after <= BYTES_MAX
+        && count <= FIELDS_MAX
+        && is_readable(after, count)
+        && later.len().max(made.len()) <= BYTES_MAX;
+    let longest_run = usize::from(!is_document && count > 0);
+    let composed = Composed { misfits, longest_run };
+    is_table.then_some(Folded { tag, needs: room(tag, after, count), composed })
+}
+
+/// The field at a place of the later operation, which has a long name or payload; the place after it.
+#[inline(never)]
+fn long_field(
+    (bytes, len): (&[u8], usize),
+    (later, at): (&[u8], usize),
+    edits: &mut Edits,
+    made: &mut Vec<u8>,
+    misfits: &mut u64,
+) -> Option<usize> {
+    let flat = Flat::at(later, at)?;
+    let key = Key::of(later, flat.name, flat.name_length);
+    match Table::of(bytes, len)?.find(key, later) {
+        Some((place, field)) => meet((bytes, place, field), (later, flat), edits, made, misfits)?,
+        None if flat.kind == SET || byte(bytes, 0) != PUT | TABLE => {
+            edits.add(key, flat.kind, Source::Later, (flat.payload, flat.end));
+        }
+        None => add_member((later, flat), edits, made, misfits),
+    }
+    Some(flat.end)
+}
+
+/// Adds the member that a field makes where a document has none, if it makes one.
+#[inline(never)]
+fn add_member((later, flat): (&[u8], Flat), edits: &mut Edits, made: &mut Vec<u8>, misfits: &mut u64) {
+    let start = made.len();
+    if apply_run(Run(part(later, flat.run, flat.end)), None, made, misfits) == Effect::Written {
+        let key = Key::of(later, flat.name, flat.name_length);
+        edits.add(key, SET, Source::Made, (start, made.len()));
+    }
+}
+
+/// Makes the sum of two numbers; the place after it.
+#[inline(never)]
+fn add_up((one, two): (&[u8], &[u8]), made: &mut Vec<u8>) -> Option<usize> {
+    decimal::write_sum(one, two, made).then_some(made.len())
+}
+
+/// Carries a field of the later operation out on the one that stands at a place of the table.
+#[inline(never)]
+fn meet(
+    (bytes, place, field): (&[u8], usize, Field),
+    (later, flat): (&[u8], Flat),
+    edits: &mut Edits,
+    made: &mut Vec<u8>,
+    misfits: &mut u64,
+) -> Option<()> {
+    let meeting = Meeting {
+        first: Kind::of(field.kind),
+        one: part(bytes, field.payload, field.end),
+        second: Kind::of(flat.kind),
+        two: part(later, flat.payload, flat.end),
+        run: Run(part(later, flat.run, flat.end)),
+    };
+    let start = made.len();
+    let comes = if byte(bytes, 0) == PUT | TABLE {
+        meeting.in_document(made, misfits)?
+    } else {
+        meeting.in_patch(made, misfits)?
+    };
+    match comes {
+        Comes::Nothing => {}
+        Comes::Gap => edits.remove(place, field),
+        Comes::Later => {
+            edits.replace(place, field, flat.kind, Source::Later, (flat.payload, flat.end));
+        }
+        Comes::Made(kind, from) => {
+            edits.replace(place, field, kind as u8, Source::Made, (start + from, made.len()));
+        }
+    }
+    Some(())
+}
+
+/// What comes where two fields meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comes {
+    /// All stays as it is.
+    Nothing,
+    /// The field goes.
+    Gap,
+    /// The later one's kind and payload.
+    Later,
+    /// What was made, without so many bytes at its start.
+    Made(Kind, usize),
+}
+
+/// Two primitives on one field.
+struct Meeting<'a> {
+    first: Kind,
+    one: &'a [u8],
+    second: Kind,
+    two: &'a [u8],
+    /// The run that the second is.
+    run: Run<'a>,
+}
+
+impl Meeting<'_> {
+    /// Carries a field's primitive out on a document's member.
+    fn in_document(&self, made: &mut Vec<u8>, misfits: &mut u64) -> Option<Comes> {
+        let start = made.len();
+        match self.second {
+            Kind::Set => return Some(Comes::Later),
+            Kind::Remove => return Some(Comes::Gap),
+            Kind::Create if overlay_text(self.one, self.two, made).is_some() => {
+                return Some(Comes::Made(Kind::Set, 0));
+            }
+            _ => made.truncate(start),
+        }
+        match apply_run(self.run, Some(self.one), made, misfits) {
+            Effect::Kept => Some(Comes::Nothing),
+            Effect::Written => Some(Comes::Made(Kind::Set, 0)),
+            Effect::Gone => None,
+        }
+    }
+
+    /// Joins a primitive to that of a patch's field.
+    fn in_patch(&self, made: &mut Vec<u8>, misfits: &mut u64) -> Option<Comes> {
+        if self.first.makes() != Some(true) && self.second.makes() == Some(true) {
+            return None; // It moves to the end: see `compose`.
+        }
+        match (self.first, self.second) {
+            (_, Kind::Set | Kind::Remove) => Some(Comes::Later),
+            (Kind::Inc, Kind::Inc) => add_up((self.one, self.two), made).map(|_| Comes::Made(Kind::Inc, 0)),
+            (Kind::Create | Kind::Keep, Kind::Create | Kind::Keep) => {
+                let start = made.len();
+                if overlay_fields(self.one, self.two, made).is_none() {
+                    made.truncate(start);
+                    let mut fold = Fold::default();
+                    fold.fields(self.one, self.two, made);
+                    *misfits += fold.misfits;
+                    if fold.longest_run > 1 {
+                        return None;
+                    }
+                }
+                let kind = if self.first == Kind::Create { self.first } else { self.second };
+                Some(Comes::Made(kind, 0))
+            }
+            _ => self.push(made, misfits),
+        }
+    }
+
+    /// Joins two primitives by the table of `compose`.
+    fn push(&self, made: &mut Vec<u8>, misfits: &mut u64) -> Option<Comes> {
+        let one = Primitive { kind: self.first, payload: self.one, bytes: &[] };
+        let (start, mut fold) = (made.len(), Fold::default());
+        let pushed = fold.push(one, self.run.single()?, made);
+        *misfits += fold.misfits;
+        match pushed {
+            Pushed::Both => None,
+            Pushed::Earlier => Some(Comes::Nothing),
+            Pushed::Later => Some(Comes::Later),
+            Pushed::Joined => {
+                let (_, payload) = read_length(made, start + 1);
+                Some(Comes::Made(Kind::of(byte(made, start)), payload - start))
+            }
+        }
+    }
+}
+
+/// Writes the object that a text is, with the members that some fields set; nothing where these are not all there, in
+/// this order, or do something else. What was written is then to be taken back.
+fn overlay_text(text: &[u8], fields: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    if byte(text, 0) != b'{' {
+        return None;
+    }
+    let (mut copied, mut at, mut next) = (0, 1, 0);
+    while next < fields.len() {
+        let flat = Flat::at(fields, next).filter(|flat| flat.kind == SET)?;
+        let name = part(fields, flat.name, flat.name + flat.name_length);
+        loop {
+            let found = member(text, at)?;
+            at = value_end(text, found.value);
+            if found.name.escaped {
+                return None;
+            }
+            if found.name.raw == name {
+                out.extend_from_slice(part(text, copied, found.value));
+                out.extend_from_slice(part(fields, flat.payload, flat.end));
+                copied = at;
+                break;
+            }
+        }
+        next = flat.end;
+    }
+    out.extend_from_slice(part(text, copied, text.len()));
+    Some(())
+}
+
+/// The same of the fields of a patch.
+fn overlay_fields(earlier: &[u8], later: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let (mut copied, mut at, mut next) = (0, 0, 0);
+    while next < later.len() {
+        let flat = Flat::at(later, next).filter(|flat| flat.kind == SET)?;
+        let name = part(later, flat.name, flat.name + flat.name_length);
+        loop {
+            let start = at;
+            let found = Flat::at(earlier, at)?;
+            at = found.end;
+            if part(earlier, found.name, found.name + found.name_length) == name {
+                if Kind::of(found.kind).makes() != Some(true) {
+                    return None;
+                }
+                out.extend_from_slice(part(earlier, copied, start));
+                out.extend_from_slice(part(later, next, flat.end));
+                copied = at;
+                break;
+            }
+        }
+        next = flat.end;
+    }
+    out.extend_from_slice(part(earlier, copied, earlier.len()));
+    Some(())
+}
