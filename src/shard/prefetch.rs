@@ -41,11 +41,15 @@ pub(super) fn prefetch<T>(value: &T) {
     }
 }
 
-/// Asks for the first lines of some bytes; the processor sees the walk over them and fetches on by itself.
+/// Lines of some bytes that are asked for.
+const LINES_MAX: usize = 8;
+
+/// Asks for the last lines of some bytes, which is where an operation's directory is, and where most operations are in
+/// whole.
 #[inline]
 pub(super) fn prefetch_bytes(bytes: &[u8]) {
-    let start = bytes.as_ptr().addr();
-    for line in 0..bytes.len().div_ceil(LINE_BYTES).min(4) {
-        prefetch_address(start + line * LINE_BYTES);
+    let end = bytes.as_ptr_range().end.addr();
+    for line in 0..(bytes.len() / LINE_BYTES + 1).min(LINES_MAX) {
+        prefetch_address(end.wrapping_sub(1 + line * LINE_BYTES));
     }
 }
