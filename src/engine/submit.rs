@@ -8,7 +8,8 @@
 //! waiting and handing back.
 //!
 //! The memory that a key lies in is mostly not in the processor's caches, and is reached in three steps, each known
-//! from the one before. A single submit asks for the first before it encodes. A batch goes in rounds over
+//! from the one before. A single submit asks for all three where they are guessed to be (`shard/hints.rs`), and encodes
+//! meanwhile. A batch goes in rounds over
 //! [`ROUND`] operations: encode all and ask for the first step of each, then for the second of each, then the third;
 //! then submit each, in order.
 
@@ -54,6 +55,13 @@ struct Scratch {
 struct Names {
     bank: u64,
     places: [Option<(String, IndexId)>; NAMES],
+}
+
+/// Whether an operation comes by itself, or in a batch.
+#[derive(Clone, Copy)]
+enum Alone {
+    Yes,
+    No,
 }
 
 /// An operation that nothing is wrong with.
@@ -179,7 +187,7 @@ impl Engine {
         let mut checked: [Option<Result<Ready>>; ROUND] = [const { None }; ROUND];
         for (at, (operation, checked)) in operations.iter().zip(&mut checked).enumerate() {
             let (body, names) = scratch.body(at);
-            *checked = Some(self.check(operation, body, names));
+            *checked = Some(self.check(operation, Alone::No, body, names));
         }
         for step in [Step::Slot, Step::Entry] {
             for ready in checked.iter().flatten().flatten() {
@@ -209,14 +217,20 @@ impl Engine {
     fn accept(&self, operation: &Operation<'_>, ticket: Option<&Arc<TicketCell>>) -> Result<u64> {
         Scratch::with(|scratch| {
             let (body, names) = scratch.body(0);
-            let ready = self.check(operation, body, names)?;
+            let ready = self.check(operation, Alone::Yes, body, names)?;
             let moment = self.shared.clock.moment();
             self.put(operation, ready, NetRef::from_bytes(body), ticket, moment)
         })
     }
 
     /// Checks everything about an operation and encodes its body.
-    fn check(&self, operation: &Operation<'_>, body: &mut Vec<u8>, names: &mut Names) -> Result<Ready> {
+    fn check(
+        &self,
+        operation: &Operation<'_>,
+        alone: Alone,
+        body: &mut Vec<u8>,
+        names: &mut Names,
+    ) -> Result<Ready> {
         let bank = &self.shared.bank;
         bank.latch.check()?;
         let known = names.find(bank.number, operation.index);
@@ -227,7 +241,10 @@ impl Engine {
         self.check_size(operation)?;
         if let Some(index) = known {
             let place = bank.place(index, operation.id);
-            bank.announce(place);
+            match alone {
+                Alone::Yes => bank.expect(place),
+                Alone::No => bank.announce(place),
+            }
             encode(operation.action, body)?;
             return Ok(Ready { index, place });
         }

@@ -11,8 +11,8 @@
 //! the engine: a shard left half changed must not be trusted.
 
 use super::{
-    Accepted, Incoming, Kind, Memory, Refusal, Shard, TicketCell, index::home, indices::Indices,
-    memory::Change, prefetch::prefetch_address,
+    Accepted, Incoming, Kind, Memory, Refusal, Shard, TicketCell, hints::Hints, index::home,
+    indices::Indices, memory::Change, prefetch::prefetch_address,
 };
 use crate::{
     document::IndexId,
@@ -37,6 +37,7 @@ pub(crate) struct Bank {
     hasher: foldhash::fast::FixedState,
     pub(crate) memory: Memory,
     pub(crate) indices: Indices,
+    hints: Hints,
     pub(crate) latch: Arc<Latch>,
     /// Sequence numbers below this may be in use: persisted before it is raised.
     ceiling: AtomicU64,
@@ -115,6 +116,7 @@ impl Bank {
             hasher: foldhash::fast::FixedState::with_seed(seed),
             memory: Memory::new(memory_bytes, shards),
             indices: Indices::default(),
+            hints: Hints::new(memory_bytes),
             latch: Arc::new(Latch::default()),
             ceiling: AtomicU64::new(seq_floor + 1),
         }
@@ -182,6 +184,14 @@ impl Bank {
         }
     }
 
+    /// Says that a submit of this key is about to come, and that nothing else is done meanwhile but to encode it: what
+    /// it will touch is asked for where it is thought to be. Takes no lock.
+    #[inline]
+    pub(crate) fn expect(&self, place: Place) {
+        self.hints.follow(place.tag);
+        self.announce(place);
+    }
+
     /// Asks for what a submit of this key will touch next.
     #[inline]
     pub(crate) fn prepare(&self, place: Place, step: Step) {
@@ -220,7 +230,11 @@ impl Bank {
                 room,
             };
             let accepted = self.with_reserved(place.shard, room, |shard| {
-                Some((shard.submit(&incoming), shard.take_retired()))
+                let accepted = shard.submit(&incoming);
+                if let Ok(accepted) = &accepted {
+                    self.hints.note(tag, accepted.address);
+                }
+                Some((accepted, shard.take_retired()))
             });
             match accepted.map_or(Err(Refusal::Busy), |(accepted, _retired)| accepted) {
                 // Only the shard knows what folding takes; it asks for more than before each time.

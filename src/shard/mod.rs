@@ -31,6 +31,7 @@
 mod bank;
 mod flight;
 mod hangar;
+mod hints;
 mod index;
 mod indices;
 mod memory;

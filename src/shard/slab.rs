@@ -150,6 +150,12 @@ impl Slab {
         }
     }
 
+    /// Where a slot lies.
+    #[inline]
+    pub(crate) fn address(&self, id: SlotId) -> usize {
+        self.cell(id).map_or(0, |cell| std::ptr::from_ref(cell).addr())
+    }
+
     /// True where a slot stands in an order.
     pub(crate) fn is_linked(&self, id: SlotId) -> bool {
         self.link(id).is_some_and(|link| link.is_linked())

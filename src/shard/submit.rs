@@ -12,6 +12,7 @@
 
 use super::{
     ENTRY_BYTES_MAX, Kind, LATER_MAX, RUN_MAX, Shard, TicketCell,
+    hints::Address,
     slab::{Order, SlotId},
     slot::{self, Entry, Slot},
     tally::{Existence, Pair, Tracker},
@@ -73,6 +74,8 @@ pub(crate) struct Accepted {
     pub(crate) urgent: bool,
     /// The shard drew on the memory of all: whether that presses is to be looked at.
     pub(crate) drew: bool,
+    /// Where the key lies now.
+    pub(super) address: Address,
 }
 
 /// Why a shard did not take an operation. Nothing has changed.
@@ -100,15 +103,23 @@ impl Shard {
         if seq >= incoming.ceiling {
             return Err(Refusal::SeqExhausted);
         }
-        let urgent = match self.find(incoming.tag, incoming.index, incoming.id) {
-            Some(id) => self.fold(id, incoming, seq)?,
-            None => self.insert(incoming, seq)?,
+        let (id, urgent) = match self.find(incoming.tag, incoming.index, incoming.id) {
+            Some(id) => (id, self.fold(id, incoming, seq)?),
+            None => (self.insert(incoming, seq)?, false),
         };
         self.last_seq = seq;
         let counts = self.counts_mut(incoming.index);
         counts.operations_in += 1;
         counts.bytes_in += incoming.bytes as u64;
-        Ok(Accepted { seq, urgent, drew: false })
+        Ok(Accepted { seq, urgent, drew: false, address: self.address(id) })
+    }
+
+    /// Where a slot lies, and the operation that waits there.
+    #[inline]
+    fn address(&self, id: SlotId) -> Address {
+        let pending = self.slab.get(id).and_then(|slot| slot.pending.as_ref());
+        let operation_end = pending.map_or(0, |entry| entry.net().as_bytes().as_ptr_range().end.addr());
+        Address { slot: self.slab.address(id), operation_end }
     }
 
     /// Bytes that the shard may grow by for this operation.
@@ -117,7 +128,7 @@ impl Shard {
     }
 
     /// A key of which nothing is here.
-    fn insert(&mut self, incoming: &Incoming<'_>, seq: u64) -> Result<bool, Refusal> {
+    fn insert(&mut self, incoming: &Incoming<'_>, seq: u64) -> Result<SlotId, Refusal> {
         let bytes = incoming.need();
         if bytes > self.room(incoming) {
             return Err(Refusal::Cramped { bytes });
@@ -131,7 +142,7 @@ impl Shard {
         let id = self.slab.insert(slot);
         self.index.insert(incoming.tag, id);
         self.link_pending(id);
-        Ok(false)
+        Ok(id)
     }
 
     fn entry(&mut self, incoming: &Incoming<'_>, seq: u64) -> Entry {
