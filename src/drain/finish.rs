@@ -23,7 +23,7 @@ use std::time::Duration;
 const LETTER_ATTEMPT: u32 = 4;
 
 /// Flights settled under one hold of a shard's lock: a submit waits for no more than that.
-const SETTLE_MAX: usize = 16;
+const SETTLE_MAX: usize = 4;
 
 /// Flights of one shard that are about to settle.
 struct Landing {

@@ -20,7 +20,7 @@ use crate::{
 use std::sync::Arc;
 
 /// Flights taken under one hold of a shard's lock: a submit waits for no more than that.
-const TAKE_MAX: usize = 16;
+const TAKE_MAX: usize = 4;
 
 /// What becomes of a flight before it is sent, beside being made ready.
 enum Prepared {
