@@ -53,7 +53,7 @@
 //!   + id + 24, where it is longer than 23 bytes
 //!   + 112 + known document, if one is kept (EXTRA_BYTES)
 //!   + 88 (ENTRY_BYTES), for each entry that waits and for the one that is out:
-//!       + net operation, and up to 1/8 to grow     its folded patch, or its document
+//!       + net operation, and up to 1/8 to grow     its folded patch, or its document; 3 or 5 bytes of it per field
 //!       + 56 + routing, if any (RARE_BYTES)
 //!       + 48 per tracked operation (TRACKER_BYTES)
 //! ```

@@ -2,8 +2,8 @@
 //!
 //! # Design
 //! [`compose`] writes the composed operation anew, every byte of it. An update touches a few
-//! fields of many, so that most bytes were there before: what is simple is made into a [`table`] when the
-//! first update comes, and in a table only what differs is written.
+//! fields of many, so that most bytes were there before: what is simple is a [`table`] from the
+//! start, or from the first update on, and in a table only what differs is written.
 //!
 //! It takes two steps. [`Folding::find`] finds out what will change and how much room the result needs, and changes
 //! nothing; then the shard gets that room, or refuses; then [`Folding::carry_out`] changes the bytes.

@@ -15,7 +15,7 @@ pub(crate) use super::reference::NetRef;
 pub(super) use super::reference::{ALWAYS, Absent, FROM_PATCH, HEADER_BYTES, PUT, Parts, Patch, TABLE};
 use super::reference::{DELETE, DOCUMENT, NONE, PATCH};
 use super::scope::Scope;
-use super::{body, direct, meaning};
+use super::{body, direct, meaning, table};
 use crate::{Action, Error, ErrorKind, Result};
 use bytes::Bytes;
 use std::fmt;
@@ -56,7 +56,7 @@ impl NetOperation {
     /// Errors say what is wrong and at which byte of the body.
     pub fn new(action: Action<'_>) -> Result<Self> {
         let mut out = Vec::new();
-        encode(action, &mut out)?;
+        encode_within(action, &Scope::SUBMITTED, &mut out)?;
         Ok(Self::from_encoded(out))
     }
 
@@ -191,8 +191,14 @@ pub(crate) struct AppliedTo {
     pub(crate) misfits: u64,
 }
 
-/// Checks an action and writes its net operation to `out`, which is cleared; on an error it stays empty.
+/// Checks an action and writes its net operation for a shard to `out`, which is cleared; on an error it stays empty.
+/// A put is mostly a [`table`].
 pub(crate) fn encode(action: Action<'_>, out: &mut Vec<u8>) -> Result<()> {
+    if let Action::Index(document) = action
+        && table::write_document(document, Scope::SUBMITTED.document, out).is_some()
+    {
+        return Ok(());
+    }
     encode_within(action, &Scope::SUBMITTED, out)
 }
 
@@ -267,7 +273,7 @@ pub(crate) fn compose(earlier: NetRef<'_>, later: NetRef<'_>, out: &mut Vec<u8>)
     let (mut earlier_joined, mut later_joined) = (Vec::new(), Vec::new());
     let later = later.joined(&mut later_joined);
     let Parts::Patch(second) = later.parts() else {
-        out.extend_from_slice(later.as_bytes());
+        later.write_joined(out);
         return composed;
     };
     let earlier = earlier.joined(&mut earlier_joined);

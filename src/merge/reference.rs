@@ -31,6 +31,7 @@ pub(super) const DOCUMENT: u8 = 2 << 3;
 const ABSENT_BITS: u8 = 3 << 3;
 /// Not another shape, but another form: see [`table`].
 pub(super) const TABLE: u8 = 1 << 5;
+const TABLED: u8 = PUT | TABLE;
 
 /// Bytes of a patch's tag and longest run.
 pub(super) const HEADER_BYTES: usize = 5;
@@ -62,7 +63,7 @@ pub(super) enum Parts<'a> {
     Put(&'a [u8]),
     Delete,
     Patch(Patch<'a>),
-    /// A put or a patch as a table.
+    /// A patch as a table.
     Table,
 }
 
@@ -81,6 +82,7 @@ impl<'a> NetRef<'a> {
         let tag = byte(self.0, 0);
         match tag & (SHAPE_BITS | TABLE) {
             PUT => Parts::Put(part(self.0, 1, self.0.len())),
+            TABLED => Parts::Put(table::document(self.0)),
             PATCH => {
                 let (absent, at) = match tag & ABSENT_BITS {
                     FROM_PATCH => (Absent::FromPatch, 5),
@@ -133,12 +135,12 @@ impl<'a> NetRef<'a> {
         }
     }
 
-    /// The operation in its common form, which is written to a buffer where it has another.
+    /// The operation in a form whose parts can be told, which is written to a buffer where it has another.
     pub(super) fn joined<'b>(self, buffer: &'b mut Vec<u8>) -> NetRef<'b>
     where
         'a: 'b,
     {
-        if !self.is_table() {
+        if !self.is_table() || self.shape() == Shape::Put {
             return self;
         }
         self.write_joined(buffer);

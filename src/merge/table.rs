@@ -1,30 +1,33 @@
 //! A document or a patch as a table: as it lies in an entry that is written again and again.
 //!
 //! # Design
-//! A text has to be walked to find a member, and a flat patch to find a field. Where updates follow, both are made into
-//! a table once: the names and payloads of all fields, nothing between them, and behind them a directory. A field is found
-//! by a byte of its name's hash, eight at a time; then its name is compared. The directory stands at the end, so that a
-//! field that is added or grows moves little.
+//! A text has to be walked to find a member, and a flat patch to find a field. So a table has a directory behind its
+//! fields: a field is found by a byte of its name's hash, eight at a time; then its name is compared. The directory stands
+//! at the end, so that a field that is added or grows moves little.
 //!
 //! ```text
-//! table      tag  body*  hash*  meta*  count (u8)     as many bodies, hashes and metas as there are fields
+//! document   tag  text  hash*  end (u16)*  count (u8)      as many hashes and ends as there are members
+//! patch      tag  body*  hash*  meta*  count (u8)          as many bodies, hashes and metas as there are fields
 //! tag        that of a put or of a patch (absent: nothing, or from the patch), and `TABLE`
-//! body       name  payload       in the order in which they create; a document's payloads are its values
 //! hash       a byte of the name's hash
+//! end        where a member's value ends
+//! body       name  payload       in the order in which they create
 //! meta       where the body ends (u16)  name length (u8)  kind (u8)
 //! ```
 //!
-//! This form never leaves the shard: an operation that goes out or is read is [joined](mod@join) to text or to flat fields
-//! again, which is one copy. Only what is simple becomes a table: a text without white space between its members, a patch
-//! of which no field has a run; names without escapes; and not more than the directory can say. All else is
-//! [composed](mod@super::compose).
+//! The text of a document is as it goes out. A put is made into a table while it is [checked](write_document), a patch when
+//! the first update comes. This form never leaves the shard: what goes out or is read is [joined](mod@join), which for
+//! a document is to leave away the directory. Only what is simple becomes a table: a text without white space between its
+//! members, a patch of which no field has a run; names without escapes; and not more than the directory can say. All
+//! else is [composed](mod@super::compose).
 //!
 //! # Why not lengths between the fields
 //! It was: a field was found by walking over those before it, which cost more than all else that a fold did.
 //!
 //! # Invariants (checked by `validate`)
-//! 1. Bodies follow one another from behind the tag to the hashes; there is no byte more. All is below 64 KiB.
-//! 2. Names differ and have no escapes; a hash is its name's. A document's fields are sets.
+//! 1. Members, with a comma between two, or bodies follow one another from behind the tag to the hashes; there is no byte
+//!    more. All is below 64 KiB.
+//! 2. Names differ and have no escapes; a hash is its name's.
 //! 3. Joined, it has at most [`room`] bytes: an entry's room is kept that large, so that joining, which nobody can refuse,
 //!    needs no memory.
 
@@ -39,23 +42,29 @@ mod fold;
 mod join;
 
 use super::encoding::{Kind, Spot, single};
+use super::json::glance::mixed;
 use super::json::scan::{byte, last_word, part, word};
-use super::net::{PUT, TABLE};
-pub(super) use build::tabulate;
+use super::net::{PUT, Patch, TABLE};
+pub(super) use build::{tabulate, write_document};
 pub(super) use edits::Edits;
-pub(super) use fold::{Folded, fold};
+pub(super) use fold::Folded;
 pub(super) use join::join;
 
 /// The most fields a table has.
 const FIELDS_MAX: usize = 254;
 /// The most bytes it has: so that each place fits a `u16`.
 const BYTES_MAX: usize = u16::MAX as usize;
-/// The longest name.
+/// The longest name of a patch's field.
 const NAME_MAX: usize = u8::MAX as usize;
-/// Bytes of a field's meta.
+/// Bytes of a patch's meta,
 const META: usize = 4;
-/// Bytes of a field in the directory.
-const ENTRY: usize = 1 + META;
+/// and of a document's end of a member.
+const END: usize = 2;
+
+/// True where a table is a document.
+fn is_document(bytes: &[u8]) -> bool {
+    byte(bytes, 0) == PUT | TABLE
+}
 
 /// The bytes that a table of this tag, length and count of fields may come to when it is joined, and at least its own.
 ///
@@ -64,7 +73,7 @@ const ENTRY: usize = 1 + META;
 /// tag and count.
 fn room(tag: u8, len: usize, count: usize) -> usize {
     if tag & !TABLE == PUT {
-        return len.max(b"?{}".len());
+        return len;
     }
     len + len / 63 + 3_usize.saturating_sub(count)
 }
@@ -75,7 +84,29 @@ pub(super) fn room_of(bytes: &[u8]) -> usize {
     room(byte(bytes, 0), bytes.len(), count.into())
 }
 
-/// True where there are as many bytes before the metas as are read together with the first: nearly always.
+/// The text of the document that a table is.
+#[inline(never)]
+pub(super) fn document(bytes: &[u8]) -> &[u8] {
+    Layout::of::<true>(bytes, bytes.len()).map_or(b"{}", |layout| part(bytes, 1, layout.hashes))
+}
+
+/// Notes in `edits` what folding a patch, all of whose bytes are `later`, changes in the table that the first `len` of
+/// some bytes are. What has to be made is put to `made`, which is empty.
+#[inline]
+pub(super) fn fold(
+    table: (&[u8], usize),
+    later: (&[u8], Patch<'_>),
+    edits: &mut Edits,
+    made: &mut Vec<u8>,
+) -> Option<Folded> {
+    if is_document(table.0) {
+        fold::fold::<true>(table, later, edits, made)
+    } else {
+        fold::fold::<false>(table, later, edits, made)
+    }
+}
+
+/// True where there are as many bytes before a patch's metas as are read together with the first: nearly always.
 #[inline]
 fn is_readable(len: usize, count: usize) -> bool {
     count == 0 || len > META * (count + 1)
@@ -87,23 +118,24 @@ struct Layout {
     len: usize,
     count: usize,
     hashes: usize,
+    /// A patch's metas, or a document's ends.
     metas: usize,
 }
 
 impl Layout {
     /// That of the table that the first `len` bytes are.
-    #[inline]
-    fn of(bytes: &[u8], len: usize) -> Option<Self> {
+    #[inline(always)]
+    fn of<const DOCUMENT: bool>(bytes: &[u8], len: usize) -> Option<Self> {
         let count = usize::from(byte(bytes, len.checked_sub(1)?));
-        let metas = (len - 1).checked_sub(META * count)?;
+        let metas = (len - 1).checked_sub(count * if DOCUMENT { END } else { META })?;
         let hashes = metas.checked_sub(count)?;
-        is_readable(len, count).then_some(Self { len, count, hashes, metas })
+        (DOCUMENT || is_readable(len, count)).then_some(Self { len, count, hashes, metas })
     }
 }
 
 /// A table, in bytes that may go on behind it.
 #[derive(Clone, Copy, Debug)]
-struct Table<'a> {
+struct Table<'a, const DOCUMENT: bool> {
     bytes: &'a [u8],
     layout: Layout,
 }
@@ -118,16 +150,24 @@ struct Field {
     kind: u8,
 }
 
-impl<'a> Table<'a> {
-    #[inline]
+impl<'a, const DOCUMENT: bool> Table<'a, DOCUMENT> {
+    #[inline(always)]
     fn of(bytes: &'a [u8], len: usize) -> Option<Self> {
-        Some(Self { bytes, layout: Layout::of(bytes, len)? })
+        Some(Self { bytes, layout: Layout::of::<DOCUMENT>(bytes, len)? })
     }
 
-    /// The field at a place.
+    /// The field at a place; of a document's member, which should have a name of this length.
     #[inline(always)]
-    fn field(&self, place: usize) -> Option<Field> {
-        // The meta before tells where the one before it ends.
+    fn field(&self, place: usize, name_length: usize) -> Option<Field> {
+        if DOCUMENT {
+            // The end before tells where the member before it ends: then come a comma and a quote.
+            let at = self.layout.metas + END * place - END;
+            let &[start, start_high, end, end_high] = self.bytes.get(at..)?.first_chunk()?;
+            let start = if place == 0 { 1 } else { usize::from(u16::from_le_bytes([start, start_high])) };
+            let payload = start + 2 + name_length + 2;
+            let end = u16::from_le_bytes([end, end_high]).into();
+            return Some(Field { name: start + 2, payload, end, kind: Kind::Set as u8 });
+        }
         let at = self.layout.metas + META * place - META;
         let &[start, start_high, _, _, end, end_high, name_length, kind] =
             self.bytes.get(at..)?.first_chunk()?;
@@ -149,7 +189,7 @@ impl<'a> Table<'a> {
                 if place >= self.layout.count {
                     break;
                 }
-                let field = self.field(place)?;
+                let field = self.field(place, key.length)?;
                 if self.is_named(field, key, other) {
                     return Some((place, field));
                 }
@@ -162,12 +202,17 @@ impl<'a> Table<'a> {
 
     #[inline(always)]
     fn is_named(&self, field: Field, key: Key, other: &[u8]) -> bool {
-        field.payload - field.name == key.length
+        let has_length = if DOCUMENT {
+            byte(self.bytes, field.name + key.length) == b'"'
+        } else {
+            field.payload - field.name == key.length
+        };
+        has_length
             && word_at(self.bytes, field.name) & key.kept == key.first
             && (key.length <= 8
-                || word_at(self.bytes, field.payload - 8) == key.last
+                || word_at(self.bytes, field.name + key.length - 8) == key.last
                     && (key.length <= 16
-                        || part(self.bytes, field.name, field.payload)
+                        || part(self.bytes, field.name, field.name + key.length)
                             == part(other, key.name, key.name + key.length)))
     }
 }
@@ -181,6 +226,18 @@ const fn each(byte: u8) -> u64 {
 #[inline]
 fn word_at(bytes: &[u8], at: usize) -> u64 {
     word(bytes, at).unwrap_or_else(|| last_word(bytes, at))
+}
+
+/// A length or a place in a table: all are below 64 KiB.
+#[inline(always)]
+fn short(length: usize) -> u16 {
+    u16::try_from(length).unwrap_or(u16::MAX)
+}
+
+/// The byte of a hash: of the bits that depend on all.
+#[inline(always)]
+fn hash(mixed: u64) -> u8 {
+    mixed.to_be_bytes()[0]
 }
 
 /// A name that is looked for.
@@ -204,8 +261,7 @@ impl Key {
         let kept = if length < 8 { !(u64::MAX << (8 * length)) } else { u64::MAX };
         let first = word_at(bytes, name) & kept;
         let last = if length > 8 { word_at(bytes, name + length - 8) } else { 0 };
-        let mixed = (first ^ last.rotate_left(27)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let [.., hash] = mixed.to_le_bytes();
+        let hash = hash(mixed(first ^ last.rotate_left(27)));
         Self { name, length, first, kept, last, hash }
     }
 }
@@ -269,27 +325,46 @@ impl Flat {
 
 /// Checks invariants 1 and 2 of the table that these bytes are, as far as they are not those of what it is joined to.
 pub(super) fn validate(bytes: &[u8]) -> Result<(), String> {
+    if is_document(bytes) { validate_as::<true>(bytes) } else { validate_as::<false>(bytes) }
+}
+
+fn validate_as<const DOCUMENT: bool>(bytes: &[u8]) -> Result<(), String> {
     let broken = |number: u8| format!("table invariant {number}: {:?}", String::from_utf8_lossy(bytes));
-    let table = Table::of(bytes, bytes.len()).ok_or_else(|| broken(1))?;
+    let table = Table::<DOCUMENT>::of(bytes, bytes.len()).ok_or_else(|| broken(1))?;
     if bytes.len() > BYTES_MAX || table.layout.count > FIELDS_MAX {
         return Err(broken(1));
     }
     let mut end = 1;
     for place in 0..table.layout.count {
-        let field = table.field(place).ok_or_else(|| broken(1))?;
-        if field.name != end || field.payload > field.end || field.end > table.layout.hashes {
+        let mut field = table.field(place, 0).ok_or_else(|| broken(1))?;
+        if DOCUMENT {
+            let name = part(bytes, field.name, field.end);
+            let length = name.iter().position(|byte| *byte == b'"').unwrap_or(0);
+            field.payload = field.name + length;
+            let before: &[u8] = if place == 0 { b"{\"" } else { b",\"" };
+            let after = part(bytes, field.payload, field.payload + 2);
+            if (part(bytes, end, field.name), after) != (before, b"\":") {
+                return Err(broken(1));
+            }
+        } else if field.name != end {
+            return Err(broken(1));
+        }
+        if field.payload > field.end || field.end > table.layout.hashes {
             return Err(broken(1));
         }
         end = field.end;
         let key = Key::of(bytes, field.name, field.payload - field.name);
-        let is_set = byte(bytes, 0) != PUT | TABLE || field.kind == Kind::Set as u8;
         if byte(bytes, table.layout.hashes + place) != key.hash
             || part(bytes, field.name, field.payload).contains(&b'\\')
             || table.find(key, bytes).map(|found| found.0) != Some(place)
-            || !is_set
         {
             return Err(broken(2));
         }
     }
-    if end == table.layout.hashes { Ok(()) } else { Err(broken(1)) }
+    let is_whole = match (DOCUMENT, table.layout.count) {
+        (false, _) => end == table.layout.hashes,
+        (true, 0) => part(bytes, 1, table.layout.hashes) == b"{}",
+        (true, _) => part(bytes, end, table.layout.hashes) == b"}",
+    };
+    if is_whole { Ok(()) } else { Err(broken(1)) }
 }

@@ -16,10 +16,12 @@ pub(crate) fn validate(net: NetRef<'_>) -> Result<(), String> {
         Ok((object, _)) if object == text => Ok(()),
         _ => Err(broken(1, "a document is not one JSON object", text)),
     };
+    if net.is_table() {
+        return table(net);
+    }
     match net.parts() {
         Parts::Put(text) => document(text),
-        Parts::Table => table(net),
-        Parts::Delete => Ok(()),
+        Parts::Delete | Parts::Table => Ok(()),
         Parts::Patch(patch) => {
             if let Absent::Document(text) = patch.absent {
                 document(text)?;

@@ -36,7 +36,7 @@ const _: () = assert!(LEVELS_MAX <= DEPTH_MAX);
 const _: () = assert!(NUMBER_BYTES_MAX >= 16);
 
 /// Names of the objects that are open at one time.
-const NAMES_MAX: usize = 128;
+pub(in crate::merge) const NAMES_MAX: usize = 128;
 
 /// The prints of the names of the objects that are open.
 pub(in crate::merge) type Prints = [u64; NAMES_MAX];
@@ -395,6 +395,6 @@ const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
 
 /// A word's bits, mixed one to one: the upper ones depend on all.
 #[inline(always)]
-const fn mixed(word: u64) -> u64 {
+pub(in crate::merge) const fn mixed(word: u64) -> u64 {
     word.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

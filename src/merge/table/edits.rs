@@ -12,8 +12,9 @@
 //!
 //! # Invariants
 //! 1. No two edits are of one field. New fields come in the order in which they were noted.
+
 use super::super::json::scan::byte;
-use super::{ENTRY, Field, Key, Layout, META, Table};
+use super::{END, Field, Key, Layout, META, Table, is_document, short};
 
 /// Where the bytes that come are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ enum Change {
     /// It goes.
     Goes,
     /// It is new: this is its name in the later operation, and its hash.
-    Comes { name: usize, name_length: u8, hash: u8 },
+    Comes { name: usize, hash: u8 },
 }
 
 /// One edit.
@@ -44,6 +45,7 @@ struct Edit {
     source: Source,
     kind: u8,
     place: usize,
+    name_length: usize,
     /// The payload that comes: from here
     start: usize,
     /// to here.
@@ -90,33 +92,48 @@ impl Edits {
         } else {
             Change::Shrinks
         };
-        self.list.push(Edit { change, source, kind, place, start, end });
+        let name_length = old.payload - old.name;
+        self.list.push(Edit { change, source, kind, place, name_length, start, end });
     }
 
     /// A field goes.
-    pub(super) fn remove(&mut self, place: usize, old: Field) {
-        self.len -= old.end - old.name + ENTRY;
+    pub(super) fn remove<const DOCUMENT: bool>(&mut self, place: usize, old: Field) {
+        // A member with a quote and a comma before it: see `after` for what has none.
+        self.len -= old.end - old.name + if DOCUMENT { 2 + 1 + END } else { 1 + META };
         self.fields_taken += 1;
         let (change, source) = (Change::Goes, Source::Later);
-        self.list.push(Edit { change, source, kind: 0, place, start: 0, end: 0 });
+        self.list.push(Edit { change, source, kind: 0, place, name_length: 0, start: 0, end: 0 });
     }
 
     /// A field of the later operation comes, its payload from a place of a source to another.
     #[inline]
-    pub(super) fn add(&mut self, key: Key, kind: u8, source: Source, (start, end): (usize, usize)) {
-        let comes = key.length + (end - start) + ENTRY;
+    pub(super) fn add<const DOCUMENT: bool>(
+        &mut self,
+        key: Key,
+        kind: u8,
+        source: Source,
+        (start, end): (usize, usize),
+    ) {
+        // A member's two quotes, colon and comma.
+        let comes = key.length + (end - start) + if DOCUMENT { 4 + 1 + END } else { 1 + META };
         self.len += comes;
         self.grown += comes;
         self.fields_added += 1;
-        let name_length = u8::try_from(key.length).unwrap_or(u8::MAX);
-        let change = Change::Comes { name: key.name, name_length, hash: key.hash };
-        self.list.push(Edit { change, source, kind, place: usize::MAX, start, end });
+        let (name_length, change) = (key.length, Change::Comes { name: key.name, hash: key.hash });
+        self.list.push(Edit { change, source, kind, place: usize::MAX, name_length, start, end });
     }
 
     /// The length and the number of fields that the table, which has so many, comes to.
     #[inline]
-    pub(super) fn after(&self, count: usize) -> (usize, usize) {
-        (self.len, count + self.fields_added - self.fields_taken)
+    pub(super) fn after<const DOCUMENT: bool>(&self, count: usize) -> (usize, usize) {
+        let after = count + self.fields_added - self.fields_taken;
+        // One comma fewer than members; but where there are none, there are not fewer.
+        let len = match (count, after) {
+            (0, 1..) if DOCUMENT => self.len - 1,
+            (1.., 0) if DOCUMENT => self.len + 1,
+            _ => self.len,
+        };
+        (len, after)
     }
 
     /// Carries the edits out on the table that the first `len` bytes of `room` are, with what comes from `later` and
@@ -128,9 +145,24 @@ impl Edits {
         later: &[u8],
         made: &[u8],
     ) -> Option<usize> {
-        let layout = Layout::of(room, len)?;
+        if is_document(room) {
+            self.carry_out_as::<true>(room, len, later, made)
+        } else {
+            self.carry_out_as::<false>(room, len, later, made)
+        }
+    }
+
+    #[inline]
+    fn carry_out_as<const DOCUMENT: bool>(
+        &mut self,
+        room: &mut [u8],
+        len: usize,
+        later: &[u8],
+        made: &[u8],
+    ) -> Option<usize> {
+        let layout = Layout::of::<DOCUMENT>(room, len)?;
         let is_roomy = len + self.grown <= room.len() && self.fields_taken == 0;
-        let mut standing = Standing { room, layout, later, made };
+        let mut standing = Standing::<DOCUMENT> { room, layout, later, made };
         if is_roomy {
             for edit in &self.list {
                 standing.carry_out(edit)?;
@@ -143,7 +175,10 @@ impl Edits {
 
     /// First those that take bytes, then those that add some.
     #[inline(never)]
-    fn carry_out_by_turns(&mut self, standing: &mut Standing<'_>) -> Option<()> {
+    fn carry_out_by_turns<const DOCUMENT: bool>(
+        &mut self,
+        standing: &mut Standing<'_, DOCUMENT>,
+    ) -> Option<()> {
         for grows in [false, true] {
             for number in 0..self.list.len() {
                 let edit = *self.list.get(number)?;
@@ -184,14 +219,17 @@ fn copy(to: &mut [u8], from: &[u8]) {
 }
 
 /// A table that is edited.
-struct Standing<'r> {
+struct Standing<'r, const DOCUMENT: bool> {
     room: &'r mut [u8],
     layout: Layout,
     later: &'r [u8],
     made: &'r [u8],
 }
 
-impl Standing<'_> {
+impl<const DOCUMENT: bool> Standing<'_, DOCUMENT> {
+    /// Bytes of a meta.
+    const META: usize = if DOCUMENT { END } else { META };
+
     #[inline(always)]
     fn carry_out(&mut self, edit: &Edit) -> Option<()> {
         let source = if edit.source == Source::Later { self.later } else { self.made };
@@ -199,9 +237,9 @@ impl Standing<'_> {
         match edit.change {
             Change::Shrinks | Change::Grows => self.replace(edit, payload),
             Change::Goes => self.remove(edit.place),
-            Change::Comes { name, name_length, hash } => {
-                let name = self.later.get(name..name + usize::from(name_length))?;
-                self.add(name, (name_length, hash, edit.kind), payload)
+            Change::Comes { name, hash } => {
+                let name = self.later.get(name..name + edit.name_length)?;
+                self.add(name, hash, edit.kind, payload)
             }
         }
     }
@@ -232,61 +270,96 @@ impl Standing<'_> {
         let moved = |at: usize| at.wrapping_add(by);
         self.layout = Layout { len: moved(len), count, hashes: moved(hashes), metas: moved(metas) };
         let metas = self.layout.metas;
-        // The place after a body is a meta's lower half: adding never carries out of it, nor does taking borrow.
-        let by = u32::from(short(comes)).wrapping_sub(u32::from(short(goes)));
-        let (metas, _) =
-            self.room.get_mut(metas + META * place..metas + META * count)?.as_chunks_mut::<META>();
-        for meta in metas {
-            *meta = u32::from_le_bytes(*meta).wrapping_add(by).to_le_bytes();
+        let metas = self.room.get_mut(metas + Self::META * place..metas + Self::META * count)?;
+        if DOCUMENT {
+            let by = short(comes).wrapping_sub(short(goes));
+            for end in metas.as_chunks_mut::<END>().0 {
+                *end = u16::from_le_bytes(*end).wrapping_add(by).to_le_bytes();
+            }
+        } else {
+            // The place after a body is a meta's lower half: adding never carries out of it, nor does taking borrow.
+            let by = u32::from(short(comes)).wrapping_sub(u32::from(short(goes)));
+            for meta in metas.as_chunks_mut::<META>().0 {
+                *meta = u32::from_le_bytes(*meta).wrapping_add(by).to_le_bytes();
+            }
         }
         Some(())
     }
 
     #[inline(always)]
     fn replace(&mut self, edit: &Edit, payload: &[u8]) -> Option<()> {
-        let field = Table { bytes: self.room, layout: self.layout }.field(edit.place)?;
+        let name_length = if DOCUMENT { edit.name_length.checked_sub(2)? } else { 0 };
+        let field =
+            Table::<DOCUMENT> { bytes: self.room, layout: self.layout }.field(edit.place, name_length)?;
         let goes = field.end.checked_sub(field.payload)?;
         if goes != payload.len() {
             self.slide(field.end, field.payload + payload.len())?;
             self.moved(edit.place, payload.len(), goes)?;
         }
         self.put(field.payload, payload)?;
-        if edit.kind != field.kind {
+        if !DOCUMENT && edit.kind != field.kind {
             *self.room.get_mut(self.layout.metas + META * edit.place + META - 1)? = edit.kind;
         }
         Some(())
     }
 
     #[inline(never)]
-    fn add(&mut self, name: &[u8], (name_length, hash, kind): (u8, u8, u8), payload: &[u8]) -> Option<()> {
+    fn add(&mut self, name: &[u8], hash: u8, kind: u8, payload: &[u8]) -> Option<()> {
         let Layout { len, count, hashes, metas } = self.layout;
-        let body = name.len() + payload.len();
+        // A member comes before the brace that closes.
+        let start = hashes.checked_sub(usize::from(DOCUMENT))?;
+        let before: &[u8] = match count {
+            _ if !DOCUMENT => b"",
+            0 => b"\"",
+            _ => b",\"",
+        };
+        let between: &[u8] = if DOCUMENT { b"\":" } else { b"" };
+        let body = before.len() + name.len() + between.len() + payload.len();
         self.slide(metas, metas + body + 1)?;
         if metas > self.room.len() || hashes > metas {
             return None;
         }
         self.room.copy_within(hashes..metas, hashes + body);
-        self.put(hashes, name)?;
-        self.put(hashes + name.len(), payload)?;
-        let end = hashes + body;
-        *self.room.get_mut(end + count)? = hash;
-        self.layout =
-            Layout { len: len + body + ENTRY, count: count + 1, hashes: end, metas: metas + body + 1 };
-        let [low, high] = short(end).to_le_bytes();
+        let mut at = start;
+        for piece in [before, name, between, payload] {
+            self.put(at, piece)?;
+            at += piece.len();
+        }
+        if DOCUMENT {
+            *self.room.get_mut(at)? = b'}';
+        }
+        *self.room.get_mut(hashes + body + count)? = hash;
+        self.layout = Layout {
+            len: len + body + 1 + Self::META,
+            count: count + 1,
+            hashes: hashes + body,
+            metas: metas + body + 1,
+        };
+        let [low, high] = short(at).to_le_bytes();
         let number = u8::try_from(count + 1).ok()?;
-        let last = self.room.get_mut(self.layout.len - 1 - META..)?.first_chunk_mut()?;
-        *last = [low, high, name_length, kind, number];
+        let last = self.room.get_mut(self.layout.len - 1 - Self::META..)?;
+        if DOCUMENT {
+            *last.first_chunk_mut()? = [low, high, number];
+        } else {
+            *last.first_chunk_mut()? = [low, high, u8::try_from(name.len()).ok()?, kind, number];
+        }
         Some(())
     }
 
     #[inline(never)]
     fn remove(&mut self, place: usize) -> Option<()> {
-        let field = Table { bytes: self.room, layout: self.layout }.field(place)?;
-        self.slide(field.end, field.name)?;
-        self.moved(place, 0, field.end - field.name)?;
+        let field = Table::<DOCUMENT> { bytes: self.room, layout: self.layout }.field(place, 0)?;
+        // Of a document, with one comma: the one before it, or that after the first.
+        let (from, to) = match (DOCUMENT, place) {
+            (false, _) => (field.name, field.end),
+            (true, 0) => (field.name - 1, field.end + usize::from(self.layout.count > 1)),
+            (true, _) => (field.name - 2, field.end),
+        };
+        self.slide(to, from)?;
+        self.moved(place, 0, to.checked_sub(from)?)?;
         let Layout { hashes, metas, .. } = self.layout;
-        self.slide(metas + META * (place + 1), metas + META * place)?;
-        self.layout.len -= META;
+        self.slide(metas + Self::META * (place + 1), metas + Self::META * place)?;
+        self.layout.len -= Self::META;
         self.slide(hashes + place + 1, hashes + place)?;
         self.layout.len -= 1;
         self.layout.metas -= 1;
@@ -294,10 +367,4 @@ impl Standing<'_> {
         let number = byte(self.room, self.layout.len - 1).checked_sub(1)?;
         self.put(self.layout.len - 1, &[number])
     }
-}
-
-/// A length or a place in a table: all are below 64 KiB.
-#[inline(always)]
-fn short(length: usize) -> u16 {
-    u16::try_from(length).unwrap_or(u16::MAX)
 }

@@ -19,7 +19,7 @@ use super::super::compose::{Fold, Pushed};
 use super::super::decimal;
 use super::super::encoding::{Kind, Primitive, Run, read_length};
 use super::super::json::scan::{byte, member, part, value_end};
-use super::super::net::{ALWAYS, Absent, Composed, FROM_PATCH, PUT, Patch, TABLE};
+use super::super::net::{ALWAYS, Absent, Composed, FROM_PATCH, Patch};
 use super::edits::{Edits, Source};
 use super::{BYTES_MAX, FIELDS_MAX, Field, Flat, Key, Table, is_readable, room};
 
@@ -38,19 +38,17 @@ pub(in crate::merge) struct Folded {
     pub(in crate::merge) composed: Composed,
 }
 
-/// Notes in `edits` what folding a patch, all of whose bytes are `later`, changes in the table that the first `len` of
-/// some bytes are. What has to be made is put to `made`, which is empty.
+/// As [`fold`](super::fold()), for a document or a patch.
 #[inline]
-pub(in crate::merge) fn fold(
+pub(super) fn fold<const DOCUMENT: bool>(
     (bytes, len): (&[u8], usize),
     (later, patch): (&[u8], Patch<'_>),
     edits: &mut Edits,
     made: &mut Vec<u8>,
 ) -> Option<Folded> {
-    let table = Table::of(bytes, len)?;
+    let table = Table::<DOCUMENT>::of(bytes, len)?;
     let mut tag = byte(bytes, 0);
-    let is_document = tag == PUT | TABLE;
-    if !is_document {
+    if !DOCUMENT {
         if tag & FROM_PATCH == 0 && patch.absent != Absent::None {
             return None;
         }
@@ -61,7 +59,7 @@ pub(in crate::merge) fn fold(
     let mut at = later.len().checked_sub(patch.fields.len())?;
     while at < later.len() {
         let Some(flat) = Flat::short(later, at) else {
-            at = long_field((bytes, len), (later, at), edits, made, &mut misfits)?;
+            at = long_field::<DOCUMENT>((bytes, len), (later, at), edits, made, &mut misfits)?;
             continue;
         };
         let key = Key::of(later, flat.name, flat.name_length);
@@ -75,27 +73,29 @@ pub(in crate::merge) fn fold(
                 let sum = (made.len(), add_up(numbers, made)?);
                 edits.replace(place, field, INC, Source::Made, sum);
             }
-            Some((place, field)) => meet((bytes, place, field), (later, flat), edits, made, &mut misfits)?,
-            None if flat.kind == SET || !is_document => {
-                edits.add(key, flat.kind, Source::Later, (flat.payload, flat.end));
+            Some((place, field)) => {
+                meet::<DOCUMENT>((bytes, place, field), (later, flat), edits, made, &mut misfits)?;
             }
-            None => add_member((later, flat), edits, made, &mut misfits),
+            None if flat.kind == SET || !DOCUMENT => {
+                edits.add::<DOCUMENT>(key, flat.kind, Source::Later, (flat.payload, flat.end));
+            }
+            None => add_member::<DOCUMENT>((later, flat), edits, made, &mut misfits),
         }
         at = flat.end;
     }
-    let (after, count) = edits.after(table.layout.count);
+    let (after, count) = edits.after::<DOCUMENT>(table.layout.count);
     let is_table = after <= BYTES_MAX
         && count <= FIELDS_MAX
-        && is_readable(after, count)
+        && (DOCUMENT || is_readable(after, count))
         && later.len().max(made.len()) <= BYTES_MAX;
-    let longest_run = usize::from(!is_document && count > 0);
+    let longest_run = usize::from(!DOCUMENT && count > 0);
     let composed = Composed { misfits, longest_run };
     is_table.then_some(Folded { tag, needs: room(tag, after, count), composed })
 }
 
 /// The field at a place of the later operation, which has a long name or payload; the place after it.
 #[inline(never)]
-fn long_field(
+fn long_field<const DOCUMENT: bool>(
     (bytes, len): (&[u8], usize),
     (later, at): (&[u8], usize),
     edits: &mut Edits,
@@ -104,23 +104,28 @@ fn long_field(
 ) -> Option<usize> {
     let flat = Flat::at(later, at)?;
     let key = Key::of(later, flat.name, flat.name_length);
-    match Table::of(bytes, len)?.find(key, later) {
-        Some((place, field)) => meet((bytes, place, field), (later, flat), edits, made, misfits)?,
-        None if flat.kind == SET || byte(bytes, 0) != PUT | TABLE => {
-            edits.add(key, flat.kind, Source::Later, (flat.payload, flat.end));
+    match Table::<DOCUMENT>::of(bytes, len)?.find(key, later) {
+        Some((place, field)) => meet::<DOCUMENT>((bytes, place, field), (later, flat), edits, made, misfits)?,
+        None if flat.kind == SET || !DOCUMENT => {
+            edits.add::<DOCUMENT>(key, flat.kind, Source::Later, (flat.payload, flat.end));
         }
-        None => add_member((later, flat), edits, made, misfits),
+        None => add_member::<DOCUMENT>((later, flat), edits, made, misfits),
     }
     Some(flat.end)
 }
 
 /// Adds the member that a field makes where a document has none, if it makes one.
 #[inline(never)]
-fn add_member((later, flat): (&[u8], Flat), edits: &mut Edits, made: &mut Vec<u8>, misfits: &mut u64) {
+fn add_member<const DOCUMENT: bool>(
+    (later, flat): (&[u8], Flat),
+    edits: &mut Edits,
+    made: &mut Vec<u8>,
+    misfits: &mut u64,
+) {
     let start = made.len();
     if apply_run(Run(part(later, flat.run, flat.end)), None, made, misfits) == Effect::Written {
         let key = Key::of(later, flat.name, flat.name_length);
-        edits.add(key, SET, Source::Made, (start, made.len()));
+        edits.add::<DOCUMENT>(key, SET, Source::Made, (start, made.len()));
     }
 }
 
@@ -132,7 +137,7 @@ fn add_up((one, two): (&[u8], &[u8]), made: &mut Vec<u8>) -> Option<usize> {
 
 /// Carries a field of the later operation out on the one that stands at a place of the table.
 #[inline(never)]
-fn meet(
+fn meet<const DOCUMENT: bool>(
     (bytes, place, field): (&[u8], usize, Field),
     (later, flat): (&[u8], Flat),
     edits: &mut Edits,
@@ -147,14 +152,11 @@ fn meet(
         run: Run(part(later, flat.run, flat.end)),
     };
     let start = made.len();
-    let comes = if byte(bytes, 0) == PUT | TABLE {
-        meeting.in_document(made, misfits)?
-    } else {
-        meeting.in_patch(made, misfits)?
-    };
+    let comes =
+        if DOCUMENT { meeting.in_document(made, misfits)? } else { meeting.in_patch(made, misfits)? };
     match comes {
         Comes::Nothing => {}
-        Comes::Gap => edits.remove(place, field),
+        Comes::Gap => edits.remove::<DOCUMENT>(place, field),
         Comes::Later => {
             edits.replace(place, field, flat.kind, Source::Later, (flat.payload, flat.end));
         }
