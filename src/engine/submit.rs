@@ -9,9 +9,8 @@
 //!
 //! The memory that a key lies in is mostly not in the processor's caches, and is reached in three steps, each known
 //! from the one before. A single submit asks for all three where they are guessed to be (`shard/hints.rs`), and encodes
-//! meanwhile. A batch goes in rounds over
-//! [`ROUND`] operations: encode all and ask for the first step of each, then for the second of each, then the third;
-//! then submit each, in order.
+//! meanwhile. A batch goes in rounds over [`ROUND`] operations: encode all, and ask for the hint of each; then ask for
+//! what each hint says; then look whether it was right; then submit each, in order.
 
 use super::{Engine, closed};
 use crate::{
@@ -21,7 +20,7 @@ use crate::{
     document::IndexId,
     merge::{NetRef, encode},
     operation::{check_id_and_routing, check_index},
-    shard::{Accepted, Kind, Place, Refusal, Refused, Step, Submission, TicketCell},
+    shard::{Accepted, Kind, Place, Refusal, Refused, Submission, TicketCell},
 };
 use std::{cell::Cell, fmt, sync::Arc, sync::atomic::Ordering, time::Duration};
 
@@ -189,10 +188,11 @@ impl Engine {
             let (body, names) = scratch.body(at);
             *checked = Some(self.check(operation, Alone::No, body, names));
         }
-        for step in [Step::Slot, Step::Entry] {
-            for ready in checked.iter().flatten().flatten() {
-                bank.prepare(ready.place, step);
-            }
+        for ready in checked.iter().flatten().flatten() {
+            bank.expect(ready.place);
+        }
+        for ready in checked.iter().flatten().flatten() {
+            bank.prepare(ready.place);
         }
         let moment = self.shared.clock.moment();
         for (at, (operation, checked)) in operations.iter().zip(checked).enumerate() {

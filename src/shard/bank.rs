@@ -61,15 +61,6 @@ pub(crate) struct Place {
     pub(crate) tag: u32,
 }
 
-/// How far the memory that a submit will touch is known, step by step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// The index has been asked for: now the slot.
-    Slot,
-    /// The slot has been asked for: now what waits in it, and its neighbours in order.
-    Entry,
-}
-
 /// Why the bank did not take an operation. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
@@ -174,9 +165,16 @@ impl Bank {
         Place { shard: half as usize % self.shards.len(), tag }
     }
 
-    /// Says that a submit of this key is about to come: its word of the index is asked for. Takes no lock.
+    /// Says that a submit of this key will come, with others: its word of the index is asked for, and its hint. Takes no
+    /// lock.
     #[inline]
     pub(crate) fn announce(&self, place: Place) {
+        self.hints.announce(place.tag);
+        self.ask_index(place);
+    }
+
+    #[inline]
+    fn ask_index(&self, place: Place) {
         if let Some(locked) = self.shards.get(place.shard) {
             let bits = locked.index_bits.load(Ordering::Relaxed);
             let word = home(place.tag, bits) * size_of::<u64>();
@@ -184,21 +182,21 @@ impl Bank {
         }
     }
 
-    /// Says that a submit of this key is about to come, and that nothing else is done meanwhile but to encode it: what
-    /// it will touch is asked for where it is thought to be. Takes no lock.
+    /// Says that a submit of this key is about to come: what it will touch is asked for, where it is thought to be. Takes
+    /// no lock.
     #[inline]
     pub(crate) fn expect(&self, place: Place) {
         self.hints.follow(place.tag);
-        self.announce(place);
+        self.ask_index(place);
     }
 
-    /// Asks for what a submit of this key will touch next.
+    /// Asks for what waits for this key, in case that its hint was not right.
     #[inline]
-    pub(crate) fn prepare(&self, place: Place, step: Step) {
+    pub(crate) fn prepare(&self, place: Place) {
         if let Some(locked) = self.shards.get(place.shard)
             && let Some(shard) = locked.shard.try_lock()
         {
-            shard.prefetch(place.tag, step);
+            shard.prefetch(place.tag);
         }
     }
 

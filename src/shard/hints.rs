@@ -8,7 +8,7 @@
 //! without it.
 //!
 //! Nothing is ever decided by a hint. Another key's, an old one, one whose memory was freed: each costs a line that is
-//! fetched in vain. A batch does without: it has time to look, key after key, and looks for certain.
+//! fetched in vain. A batch has time to look as well, key after key.
 //!
 //! # Why not read the index without the lock
 //! It grows and moves, so readers without the lock would need its old arrays kept, or counted. And it knows the slot
@@ -65,6 +65,14 @@ impl Hints {
     fn word(&self, tag: u32) -> Option<&AtomicU64> {
         // The lower bits: the upper ones are the key's place in the index.
         self.words.get(tag as usize & (self.words.len() - 1))
+    }
+
+    /// Asks for the hint of a key itself: it will be noted.
+    #[inline]
+    pub(super) fn announce(&self, tag: u32) {
+        if let Some(word) = self.word(tag) {
+            prefetch_address(std::ptr::from_ref(word).addr());
+        }
     }
 
     /// Asks for a key's slot, and for the last lines of its operation.
@@ -124,6 +132,7 @@ mod tests {
         assert_eq!(hints.get(7), Some(known));
         hints.note(8, Address { slot: 0x7F3A_0000_0080, operation_end: 0x7F3A_0000_0010 });
         assert_eq!(hints.get(7), Some(known));
+        hints.announce(7);
         hints.follow(7);
     }
 

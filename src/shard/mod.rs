@@ -48,7 +48,7 @@ mod ticket;
 mod tests;
 mod validate;
 
-pub(crate) use bank::{Bank, Place, Refused, Step, Submission};
+pub(crate) use bank::{Bank, Place, Refused, Submission};
 pub(crate) use flight::{Demand, Flight, Garbage, Room, Settlement, Taken};
 pub(crate) use memory::Memory;
 pub(crate) use read::Layers;
@@ -255,16 +255,10 @@ impl Shard {
         self.index.find(tag, |slot| slab.get(slot).is_some_and(|slot| slot.index == index && slot.id == *id))
     }
 
-    /// Asks for what a submit of a key with this tag will touch next.
-    pub(crate) fn prefetch(&self, tag: u32, step: Step) {
-        let Some(id) = self.index.guess(tag) else { return };
-        match step {
-            Step::Slot => self.slab.prefetch(id),
-            Step::Entry => {
-                if let Some(entry) = self.slab.get(id).and_then(|slot| slot.pending.as_ref()) {
-                    prefetch::prefetch_bytes(entry.net().as_bytes());
-                }
-            }
+    /// Asks for the operation that waits for a key with this tag.
+    pub(crate) fn prefetch(&self, tag: u32) {
+        if let Some(entry) = self.index.guess(tag).and_then(|id| self.slab.get(id)?.pending.as_ref()) {
+            prefetch::prefetch_bytes(entry.net().as_bytes());
         }
     }
 
