@@ -5,6 +5,7 @@ use super::super::json::scan;
 use super::super::{Folding, NetRef, compose, encode, validate};
 use super::{index, text, update};
 use crate::{Action, NetOperation};
+use proptest::prelude::*;
 
 /// An operation that waits, with room behind it.
 pub(super) struct Waiting {
@@ -400,6 +401,63 @@ fn bytes_that_are_no_operation_break_nothing() {
             folding.find(&room, earlier.len(), later, &mut scratch);
             if folding.needs() > room.len() {
                 room.resize(folding.needs(), 0);
+            }
+        }
+    }
+}
+
+/// A name: many share a length, or their first or last bytes, or a byte of their hashes.
+fn name(number: usize) -> String {
+    match number % 5 {
+        0 => format!("n{number}"),
+        1 => format!("name_{number}"),
+        2 => format!("{number}_of_a_kind"),
+        3 => format!("the_same_start_{number}_and_the_same_end"),
+        _ => "é".repeat(number),
+    }
+}
+
+/// Bodies of updates of one or several of many fields.
+fn wide_update() -> impl Strategy<Value = NetOperation> {
+    let value = prop_oneof![
+        4 => (0..1_000_u32).prop_map(|n| n.to_string()),
+        2 => "\"[a-z]{0,20}\"",
+        1 => (100..200_usize).prop_map(|n| format!("\"{}\"", "x".repeat(n))),
+        1 => Just(r#"{"in":1}"#.to_owned()),
+    ];
+    let members = |value: BoxedStrategy<String>| {
+        prop::collection::btree_map(0..120_usize, value, 1..12).prop_map(|members| {
+            let members: Vec<String> =
+                members.iter().map(|(number, value)| format!("\"{}\":{value}", name(*number))).collect();
+            members.join(",")
+        })
+    };
+    let section = |key: &'static str, value: BoxedStrategy<String>| {
+        members(value).prop_map(move |members| format!("{{\"{key}\":{{{members}}},\"doc_as_upsert\":true}}"))
+    };
+    prop_oneof![
+        6 => section("doc", value.boxed()),
+        2 => section("inc", (0..2_000_u32).prop_map(|n| n.to_string()).boxed()),
+        2 => section("remove", Just("true".to_owned()).boxed()),
+        1 => section("append", Just("[1]".to_owned()).boxed()),
+        1 => section("max", (0..50_u32).prop_map(|n| n.to_string()).boxed()),
+    ]
+    .prop_map(|body| update(&body))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn folding_into_many_fields_in_place_is_composing(
+        count in 0..100_usize, updates in prop::collection::vec(wide_update(), 1..30), slack in 0..40_usize
+    ) {
+        let members: Vec<String> = (0..count).map(|number| format!("\"{}\":{number}", name(number))).collect();
+        let document = index(&format!("{{{}}}", members.join(","))).unwrap();
+        for first in [&document, &updates[0]] {
+            let mut waiting = Waiting::new(first, slack);
+            for later in &updates {
+                waiting.fold(later);
             }
         }
     }
