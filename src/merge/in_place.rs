@@ -57,11 +57,12 @@ const NOTHING: Composed = Composed { misfits: 0, longest_run: 0 };
 impl Folding {
     /// Finds out what folding an operation into the one that the first `len` bytes of `room` are comes to.
     pub(crate) fn find(&mut self, room: &[u8], len: usize, later: NetRef<'_>, scratch: &mut Vec<u8>) {
-        let earlier = NetRef::from_bytes(room.get(..len).unwrap_or_default());
-        let Parts::Patch(patch) = later.parts() else {
+        if later.decides() {
             (self.step, self.needs, self.composed) = (Step::Later, later.room(), NOTHING);
             return;
-        };
+        }
+        let Parts::Patch(patch) = later.parts() else { return };
+        let earlier = NetRef::from_bytes(room.get(..len).unwrap_or_default());
         let bytes = later.as_bytes();
         if count_up(earlier.as_bytes(), bytes, scratch).is_some() {
             self.composed = Composed { misfits: 0, longest_run: 1 };

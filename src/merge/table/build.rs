@@ -5,7 +5,7 @@ use super::super::json::check::Bounds;
 use super::super::json::glance::{Glance, LEVELS_MAX, Level, NAMES_MAX, with_prints};
 use super::super::json::scan::{byte, member, part, value_end};
 use super::super::net::{Absent, NetRef, PUT, Parts, Patch, TABLE};
-use super::{BYTES_MAX, END, FIELDS_MAX, Flat, Key, META, NAME_MAX, hash, is_readable, short};
+use super::{BYTES_MAX, END, FIELDS_MAX, Flat, Key, META, NAME_MAX, hash, is_readable};
 
 /// Checks a text as a document, and writes the put of it as a table to `out`, which is cleared; nothing where that takes
 /// more than a glance, or cannot be done.
@@ -19,28 +19,30 @@ pub(in crate::merge) fn write_document(text: &[u8], bounds: Bounds, out: &mut Ve
         let mut level = Level::default();
         let levels_left = LEVELS_MAX.min(bounds.depth).checked_sub(1)?;
         let start = space(text);
-        // Where it will stand, behind the tag.
-        let place = |rest: &[u8]| 1 + start.len() - rest.len();
+        // What is left with the brace that opens, or with the comma behind a value.
+        let mut left = start.len();
         let mut rest = name_after(opened(start)?)?;
         let closed = loop {
             let name_at = text.len() - rest.len();
             let name = glance.name(rest, &mut level)?;
             let length = rest.len() - name.after.len() - 1;
             let value = value_after(name.after)?;
-            if place(rest) != ends.last + 2 || name.after.len() != value.len() + 1 {
+            if rest.len() + 2 != left || name.after.len() != value.len() + 1 {
                 return None;
             }
             let after = glance.value(value, level, levels_left)?;
             // The same, where a name has less than eight bytes.
             let hash = if length < 8 { hash(name.print) } else { Key::of(text, name_at, length).hash };
-            ends.note(hash, place(after))?;
+            left = after.len();
+            // Behind the tag.
+            ends.note(hash, 1 + start.len() - left)?;
             match next_member(after)? {
                 Next::Item(next) => rest = next,
                 Next::Closed(after) => break after,
             }
         };
         glance.finish(closed)?;
-        (place(closed) == ends.last + 1).then_some(until(start, closed))
+        (closed.len() + 1 == left).then_some(until(start, closed))
     })?;
     out.clear();
     out.push(PUT | TABLE);
@@ -67,19 +69,20 @@ struct Ends<const MOST: usize> {
     hashes: [u8; MOST],
     places: [[u8; END]; MOST],
     count: usize,
-    last: usize,
 }
 
 impl<const MOST: usize> Ends<MOST> {
     fn new() -> Self {
-        Self { hashes: [0; MOST], places: [[0; END]; MOST], count: 0, last: 1 }
+        Self { hashes: [0; MOST], places: [[0; END]; MOST], count: 0 }
     }
 
     #[inline(always)]
     fn note(&mut self, hash: u8, end: usize) -> Option<()> {
+        // Where that is not all, the table will be too long.
+        let [low, high, ..] = end.to_le_bytes();
         *self.hashes.get_mut(self.count)? = hash;
-        *self.places.get_mut(self.count)? = short(end).to_le_bytes();
-        (self.count, self.last) = (self.count + 1, end);
+        *self.places.get_mut(self.count)? = [low, high];
+        self.count += 1;
         Some(())
     }
 
