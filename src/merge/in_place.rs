@@ -64,7 +64,7 @@ impl Folding {
         let Parts::Patch(patch) = later.parts() else { return };
         let earlier = NetRef::from_bytes(room.get(..len).unwrap_or_default());
         let bytes = later.as_bytes();
-        if count_up(earlier.as_bytes(), bytes, scratch).is_some() {
+        if !earlier.is_table() && count_up(earlier.as_bytes(), bytes, scratch).is_some() {
             self.composed = Composed { misfits: 0, longest_run: 1 };
             (self.step, self.needs) = (Step::Composed, scratch.len());
             return;

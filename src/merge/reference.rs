@@ -31,7 +31,6 @@ pub(super) const DOCUMENT: u8 = 2 << 3;
 const ABSENT_BITS: u8 = 3 << 3;
 /// Not another shape, but another form: see [`table`].
 pub(super) const TABLE: u8 = 1 << 5;
-const TABLED: u8 = PUT | TABLE;
 
 /// Bytes of a patch's tag and longest run.
 pub(super) const HEADER_BYTES: usize = 5;
@@ -82,7 +81,6 @@ impl<'a> NetRef<'a> {
         let tag = byte(self.0, 0);
         match tag & (SHAPE_BITS | TABLE) {
             PUT => Parts::Put(part(self.0, 1, self.0.len())),
-            TABLED => Parts::Put(table::document(self.0)),
             PATCH => {
                 let (absent, at) = match tag & ABSENT_BITS {
                     FROM_PATCH => (Absent::FromPatch, 5),
@@ -96,8 +94,13 @@ impl<'a> NetRef<'a> {
                 Parts::Patch(Patch { is_always_written: tag & ALWAYS != 0, absent, fields })
             }
             DELETE => Parts::Delete,
-            _ => Parts::Table,
+            _ => self.parts_of_table(),
         }
+    }
+
+    #[inline(never)]
+    fn parts_of_table(self) -> Parts<'a> {
+        if self.shape() == Shape::Put { Parts::Put(table::document(self.0)) } else { Parts::Table }
     }
 
     pub(crate) fn shape(self) -> Shape {

@@ -85,7 +85,6 @@ pub(super) fn room_of(bytes: &[u8]) -> usize {
 }
 
 /// The text of the document that a table is.
-#[inline(never)]
 pub(super) fn document(bytes: &[u8]) -> &[u8] {
     Layout::of::<true>(bytes, bytes.len()).map_or(b"{}", |layout| part(bytes, 1, layout.hashes))
 }

@@ -22,11 +22,11 @@ use output::{put_quoted, put_tokens, put_value};
 
 /// The action word under which the operation is written.
 pub(super) fn verb(net: NetRef<'_>) -> &'static str {
-    match net.joined(&mut Vec::new()).parts() {
+    match net.parts() {
         Parts::Put(_) => "index",
-        Parts::Delete | Parts::Table => "delete",
+        Parts::Delete => "delete",
         Parts::Patch(patch) if is_create(patch) => "create",
-        Parts::Patch(_) => "update",
+        Parts::Patch(_) | Parts::Table => "update",
     }
 }
 

@@ -21,12 +21,10 @@ use super::super::encoding::{Kind, Primitive, Run, read_length};
 use super::super::json::scan::{byte, member, part, value_end};
 use super::super::net::{ALWAYS, Absent, Composed, FROM_PATCH, Patch};
 use super::edits::{Edits, Source};
-use super::{BYTES_MAX, FIELDS_MAX, Field, Flat, Key, Table, is_readable, room};
+use super::{BYTES_MAX, FIELDS_MAX, Flat, Key, Table, is_readable, room};
 
-/// The kind of nearly all fields,
+/// The kind of nearly all fields.
 const SET: u8 = Kind::Set as u8;
-/// and that of counters.
-const INC: u8 = Kind::Inc as u8;
 
 /// What folding into a table will come to.
 #[derive(Clone, Copy, Debug)]
@@ -58,30 +56,26 @@ pub(super) fn fold<const DOCUMENT: bool>(
     let mut misfits = 0;
     let mut at = later.len().checked_sub(patch.fields.len())?;
     while at < later.len() {
-        let Some(flat) = Flat::short(later, at) else {
-            at = long_field::<DOCUMENT>((bytes, len), (later, at), edits, made, &mut misfits)?;
-            continue;
-        };
-        let key = Key::of(later, flat.name, flat.name_length);
-        match table.find(key, later) {
-            // A value for a value, as mostly.
-            Some((place, field)) if flat.kind == SET && field.kind == SET => {
-                edits.replace(place, field, SET, Source::Later, (flat.payload, flat.end));
+        let mut place = None;
+        if let Some(flat) = Flat::short(later, at) {
+            let key = Key::of(later, flat.name, flat.name_length);
+            let payload = (flat.payload, flat.end);
+            match table.find(key, later) {
+                // A value for a value, as mostly.
+                Some((place, field)) if flat.kind == SET && field.kind == SET => {
+                    edits.replace(place, field, SET, Source::Later, payload);
+                    at = flat.end;
+                    continue;
+                }
+                None if flat.kind == SET || !DOCUMENT => {
+                    edits.add::<DOCUMENT>(key, flat.kind, Source::Later, payload);
+                    at = flat.end;
+                    continue;
+                }
+                found => place = found.map(|(place, _)| place),
             }
-            Some((place, field)) if flat.kind == INC && field.kind == INC => {
-                let numbers = (part(bytes, field.payload, field.end), part(later, flat.payload, flat.end));
-                let sum = (made.len(), add_up(numbers, made)?);
-                edits.replace(place, field, INC, Source::Made, sum);
-            }
-            Some((place, field)) => {
-                meet::<DOCUMENT>((bytes, place, field), (later, flat), edits, made, &mut misfits)?;
-            }
-            None if flat.kind == SET || !DOCUMENT => {
-                edits.add::<DOCUMENT>(key, flat.kind, Source::Later, (flat.payload, flat.end));
-            }
-            None => add_member::<DOCUMENT>((later, flat), edits, made, &mut misfits),
         }
-        at = flat.end;
+        at = meet::<DOCUMENT>((bytes, len), place, (later, at), edits, made, &mut misfits)?;
     }
     let (after, count) = edits.after::<DOCUMENT>(table.layout.count);
     let is_table = after <= BYTES_MAX
@@ -93,65 +87,35 @@ pub(super) fn fold<const DOCUMENT: bool>(
     is_table.then_some(Folded { tag, needs: room(tag, after, count), composed })
 }
 
-/// The field at a place of the later operation, which has a long name or payload; the place after it.
+/// Carries out the field at a place of the later operation, whatever it is and whether or not the table has it at a place
+/// that is known; the place after it.
 #[inline(never)]
-fn long_field<const DOCUMENT: bool>(
+fn meet<const DOCUMENT: bool>(
     (bytes, len): (&[u8], usize),
+    place: Option<usize>,
     (later, at): (&[u8], usize),
     edits: &mut Edits,
     made: &mut Vec<u8>,
     misfits: &mut u64,
 ) -> Option<usize> {
+    let table = Table::<DOCUMENT>::of(bytes, len)?;
     let flat = Flat::at(later, at)?;
-    let key = Key::of(later, flat.name, flat.name_length);
-    match Table::<DOCUMENT>::of(bytes, len)?.find(key, later) {
-        Some((place, field)) => meet::<DOCUMENT>((bytes, place, field), (later, flat), edits, made, misfits)?,
-        None if flat.kind == SET || !DOCUMENT => {
-            edits.add::<DOCUMENT>(key, flat.kind, Source::Later, (flat.payload, flat.end));
-        }
-        None => add_member::<DOCUMENT>((later, flat), edits, made, misfits),
-    }
-    Some(flat.end)
-}
-
-/// Adds the member that a field makes where a document has none, if it makes one.
-#[inline(never)]
-fn add_member<const DOCUMENT: bool>(
-    (later, flat): (&[u8], Flat),
-    edits: &mut Edits,
-    made: &mut Vec<u8>,
-    misfits: &mut u64,
-) {
-    let start = made.len();
-    if apply_run(Run(part(later, flat.run, flat.end)), None, made, misfits) == Effect::Written {
-        let key = Key::of(later, flat.name, flat.name_length);
-        edits.add::<DOCUMENT>(key, SET, Source::Made, (start, made.len()));
-    }
-}
-
-/// Makes the sum of two numbers; the place after it.
-#[inline(never)]
-fn add_up((one, two): (&[u8], &[u8]), made: &mut Vec<u8>) -> Option<usize> {
-    decimal::write_sum(one, two, made).then_some(made.len())
-}
-
-/// Carries a field of the later operation out on the one that stands at a place of the table.
-#[inline(never)]
-fn meet<const DOCUMENT: bool>(
-    (bytes, place, field): (&[u8], usize, Field),
-    (later, flat): (&[u8], Flat),
-    edits: &mut Edits,
-    made: &mut Vec<u8>,
-    misfits: &mut u64,
-) -> Option<()> {
-    let meeting = Meeting {
-        first: Kind::of(field.kind),
-        one: part(bytes, field.payload, field.end),
-        second: Kind::of(flat.kind),
-        two: part(later, flat.payload, flat.end),
-        run: Run(part(later, flat.run, flat.end)),
+    let (start, run) = (made.len(), Run(part(later, flat.run, flat.end)));
+    let found = match place {
+        Some(place) => Some((place, table.field(place, flat.name_length)?)),
+        None => table.find(Key::of(later, flat.name, flat.name_length), later),
     };
-    let start = made.len();
+    let Some((place, field)) = found else {
+        let key = Key::of(later, flat.name, flat.name_length);
+        if flat.kind == SET || !DOCUMENT {
+            edits.add::<DOCUMENT>(key, flat.kind, Source::Later, (flat.payload, flat.end));
+        } else if apply_run(run, None, made, misfits) == Effect::Written {
+            edits.add::<DOCUMENT>(key, SET, Source::Made, (start, made.len()));
+        }
+        return Some(flat.end);
+    };
+    let (one, two) = (part(bytes, field.payload, field.end), part(later, flat.payload, flat.end));
+    let meeting = Meeting { first: Kind::of(field.kind), one, second: Kind::of(flat.kind), two, run };
     let comes =
         if DOCUMENT { meeting.in_document(made, misfits)? } else { meeting.in_patch(made, misfits)? };
     match comes {
@@ -164,7 +128,7 @@ fn meet<const DOCUMENT: bool>(
             edits.replace(place, field, kind as u8, Source::Made, (start + from, made.len()));
         }
     }
-    Some(())
+    Some(flat.end)
 }
 
 /// What comes where two fields meet.
@@ -216,7 +180,9 @@ impl Meeting<'_> {
         }
         match (self.first, self.second) {
             (_, Kind::Set | Kind::Remove) => Some(Comes::Later),
-            (Kind::Inc, Kind::Inc) => add_up((self.one, self.two), made).map(|_| Comes::Made(Kind::Inc, 0)),
+            (Kind::Inc, Kind::Inc) => {
+                decimal::write_sum(self.one, self.two, made).then_some(Comes::Made(Kind::Inc, 0))
+            }
             (Kind::Create | Kind::Keep, Kind::Create | Kind::Keep) => {
                 let start = made.len();
                 if overlay_fields(self.one, self.two, made).is_none() {
