@@ -6,7 +6,8 @@
 //! id per block of about 4 KiB, that is about 1 % of the documents' bytes.
 //!
 //! A search goes over *heads*: one integer per block that orders like its first key, but for what is equal. They lie
-//! side by side, where ids lie apart: of a search's seventeen steps in 100,000 blocks each would wait for memory.
+//! side by side, where ids lie apart: of a search's seventeen steps in 100,000 blocks each would wait for memory. It goes
+//! over each [`STRIDE`]th first, which stay in the processor's cache.
 //!
 //! # Invariants
 //! 1. Names rise strictly. Blocks' first keys rise strictly and name an existing name.
@@ -47,7 +48,12 @@ pub(crate) struct BlockIndex {
     /// What all first ids begin with.
     prefix: Box<[u8]>,
     heads: Box<[u64]>,
+    /// Of each [`STRIDE`] heads, the first.
+    tops: Box<[u64]>,
 }
+
+/// Heads that one top stands for.
+const STRIDE: usize = 64;
 
 /// Bytes of an id in a head.
 const HEAD_BYTES: usize = 6;
@@ -92,9 +98,11 @@ impl BlockIndex {
         }
         entries.shrink_to_fit();
         let (ids, nothing) = (ids.into_boxed_slice(), Box::default());
-        let mut index = Self { names, entries, ids, prefix: nothing, heads: Box::default() };
+        let (heads, tops) = (Box::default(), Box::default());
+        let mut index = Self { names, entries, ids, prefix: nothing, heads, tops };
         index.prefix = index.common_prefix().into();
         index.heads = index.entries.iter().map(|entry| index.head(entry)).collect();
+        index.tops = index.heads.iter().step_by(STRIDE).copied().collect();
         fields.is_empty().then_some(index)
     }
 
@@ -185,10 +193,22 @@ impl BlockIndex {
             return self.entries.partition_point(is_not_above).checked_sub(1);
         };
         let head = head(name, rest);
-        let below = self.heads.partition_point(|other| *other < head);
-        let alike = self.heads.get(below..)?.partition_point(|other| *other == head);
+        let below = self.below(head);
+        let rest = self.heads.get(below..)?;
+        let alike = match rest {
+            [_, next, ..] if *next == head => rest.partition_point(|other| *other == head),
+            _ => usize::from(rest.first() == Some(&head)),
+        };
         let above = below + self.entries.get(below..below + alike)?.partition_point(is_not_above);
         above.checked_sub(1)
+    }
+
+    /// How many heads are below one.
+    fn below(&self, head: u64) -> usize {
+        let strides = self.tops.partition_point(|top| *top < head);
+        let start = strides.saturating_sub(1) * STRIDE;
+        let some = self.heads.get(start..self.heads.len().min(start + STRIDE)).unwrap_or_default();
+        start + some.partition_point(|other| *other < head)
     }
 
     fn id(&self, entry: &Entry) -> &[u8] {
@@ -231,7 +251,7 @@ mod tests {
         #[test]
         fn a_block_is_found_as_by_comparing_all_first_keys(
             prefix in "[ab]{0,9}",
-            keys in prop::collection::btree_set((0..3_u32, "[a-c]{0,9}|[\\x00a]{0,3}"), 1..40),
+            keys in prop::collection::btree_set((0..3_u32, "[a-c]{0,9}|[\\x00a]{0,3}"), 1..300),
             asked in prop::collection::vec((0..3_u32, "[a-c]{0,9}|[\\x00a]{0,3}", any::<bool>()), 1..40),
         ) {
             let keys: BTreeSet<_> = keys.into_iter().map(|(name, id)| (name, prefix.clone() + &id)).collect();
