@@ -12,10 +12,11 @@
 //! 2. A flight's bounds (its net operation, first and last seq) never change while it is out.
 
 use super::{
-    Shard, measure,
+    Shard,
+    hangar::NONE,
     prefetch::prefetch_bytes,
     slab::{Order, SlotId},
-    slot::{self, Aloft, ENTRY_BYTES, Entry, Known, Rare, SLOT_BYTES, Slot, id_bytes},
+    slot::{self, Aloft, ENTRY_BYTES, Entry, Known, SLOT_BYTES, Slot, id_bytes},
     tally::{Existence, Tracker, Verdict},
 };
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
 };
 use bytes::BytesMut;
 use smol_str::SmolStr;
-use std::collections::HashMap;
 
 /// What to take, in the order of precedence of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,8 +204,8 @@ impl Shard {
     pub(super) fn launch(&mut self, id: SlotId, taken: &mut Taken) {
         self.slab.unlink(Order::Age, id);
         let Some(slot) = self.slab.get_mut(id) else { return };
-        let before = measure(slot);
         let Some(entry) = slot.pending.take() else { return };
+        let waited = entry.weight();
         let (aloft, left) = entry.launch(&mut taken.chunk);
         taken.rooms.extend(left);
         taken.flights.push(Flight {
@@ -224,17 +224,17 @@ impl Shard {
             needs_the_bit: aloft.tally.needs_the_bit(aloft.trackers()),
         });
         let weight = aloft.weight();
-        self.weight.total += weight;
+        self.weight.total = self.weight.total + weight - waited;
         self.weight.aloft += weight;
         slot.set_flight(self.hangar.insert(aloft, id));
-        let (index, after) = (slot.index, measure(slot));
-        self.reweigh(index, before, after);
+        let index = slot.index;
+        self.counts_mut(index).pending_bytes -= waited as u64;
         self.promote(id);
     }
 
     /// The first queued entry of a slot without a pending one becomes its pending entry.
     fn promote(&mut self, id: SlotId) {
-        if self.slab.get(id).is_none_or(|slot| slot.later().len() == 0) {
+        if self.slab.get(id).is_none_or(|slot| !slot.queues()) {
             return;
         }
         let promoted = self.change(id, |slot| {
@@ -262,7 +262,7 @@ impl Shard {
         let id = flight.slot;
         let aloft = self.strike(flight)?;
         let Settlement { known, hold_until_us, .. } = settlement;
-        let dropped = self.change(id, |slot| slot.land(hold_until_us, known));
+        let dropped = self.land(id, hold_until_us, known);
         let counted = aloft.tally.count(settlement.verdict);
         let index = flight.index;
         let counts = self.counts_mut(index);
@@ -291,7 +291,7 @@ impl Shard {
     pub(crate) fn put_back(&mut self, flight: &Flight, sent: bool, hold_until_us: u64) -> Option<Garbage> {
         let id = flight.slot;
         let aloft = self.strike(flight)?;
-        self.change(id, |slot| slot.land(hold_until_us, None));
+        self.land(id, hold_until_us, None);
         let net = aloft.net.clone();
         let mut lower = aloft.into_entry();
         if sent {
@@ -343,6 +343,22 @@ impl Shard {
             trackers.extend(above.trackers.into_iter().map(through));
         }
         self.counts_mut(index).folded += 1;
+        None
+    }
+
+    /// A slot's flight is out no more. Returns what was known, if something else is from now on.
+    fn land(&mut self, id: SlotId, hold_until_us: u64, known: Option<Known>) -> Option<Known> {
+        let slot = self.slab.get_mut(id)?;
+        if slot.has_extra()
+            || hold_until_us > 0
+            || matches!(known, Some(Known::Absent | Known::Document { .. }))
+        {
+            return self.change(id, |slot| slot.land(hold_until_us, known));
+        }
+        slot.set_flight(NONE);
+        if slot.is_clean() {
+            self.weight.clean += slot.weight();
+        }
         None
     }
 
@@ -429,45 +445,6 @@ impl Shard {
             self.urgent.retain(|other| *other != id);
         }
         Some(slot)
-    }
-}
-
-/// An operation that will not be sent any more.
-#[derive(Debug)]
-pub(crate) struct Left {
-    pub(crate) index: IndexId,
-    pub(crate) id: SmolStr,
-    pub(crate) routing: Option<Box<str>>,
-    pub(crate) net: NetOperation,
-    pub(crate) first_seq: u64,
-    pub(crate) last_seq: u64,
-    pub(crate) operations: u64,
-    pub(crate) trackers: Vec<Tracker>,
-}
-
-impl Shard {
-    /// Empties the shard and returns everything that has not settled, the operations of a key in order.
-    pub(crate) fn abandon(&mut self) -> Vec<Left> {
-        let emptied = std::mem::replace(self, Self::new(self.number, self.last_seq, 0));
-        self.sealed = true;
-        self.credit = emptied.credit;
-        self.counts.clone_from(&emptied.counts);
-        for counts in &mut self.counts {
-            counts.pending_bytes = 0;
-        }
-        let mut left = Vec::new();
-        let mut flights: HashMap<SlotId, Aloft> = emptied.hangar.into_flights().collect();
-        for (number, slot) in emptied.slab.into_slots() {
-            let (index, id) = (slot.index, slot.id.clone());
-            let flight = flights.remove(&number);
-            for folded in flight.into_iter().chain(slot.into_waiting().map(Entry::into_aloft)) {
-                let Aloft { net, first_seq, last_seq, rare, tally, .. } = folded;
-                let Rare { routing, trackers, .. } = rare.map(|rare| *rare).unwrap_or_default();
-                let (id, operations) = (id.clone(), tally.operations.into());
-                left.push(Left { index, id, routing, net, first_seq, last_seq, operations, trackers });
-            }
-        }
-        left
     }
 }
 

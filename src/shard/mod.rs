@@ -28,6 +28,7 @@
 //! LOCK: a thread holds at most one shard lock and takes no other lock under it. Values leave the shard
 //! before they are dropped, and nobody is woken under it.
 
+mod abandon;
 mod bank;
 mod flight;
 mod hangar;

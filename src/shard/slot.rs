@@ -341,6 +341,16 @@ impl Slot {
         self.extra.as_ref().is_some_and(|extra| extra.urgent)
     }
 
+    /// True where there is more than a pending entry or a flight.
+    pub(super) fn has_extra(&self) -> bool {
+        self.extra.is_some()
+    }
+
+    /// True where something queues behind the pending entry.
+    pub(super) fn queues(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| !extra.later.is_empty())
+    }
+
     /// What queues behind the pending entry, in order.
     pub(crate) fn later(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         static NONE: VecDeque<Entry> = VecDeque::new();
@@ -365,9 +375,6 @@ impl Slot {
     /// The flight is out no more. Returns what was known, if something else is from now on.
     pub(crate) fn land(&mut self, hold_until_us: u64, known: Option<Known>) -> Option<Known> {
         self.flight = NONE;
-        if self.extra.is_none() && hold_until_us == 0 && matches!(known, None | Some(Known::Unknown)) {
-            return None;
-        }
         self.change_extra(|extra| {
             extra.hold_until_us = extra.hold_until_us.max(hold_until_us);
             known.map(|known| std::mem::replace(&mut extra.known, known))
