@@ -15,7 +15,8 @@
 //! long runs. And it is the twin that this is tested against.
 //!
 //! # Invariants
-//! 1. What it gives is what `compose` gives: a document to the byte, a patch primitive by primitive.
+//! 1. What it gives is what `compose` gives: a document member by member, a patch primitive by primitive; but of two
+//!    spellings of one value the later one stays, where `compose` keeps the earlier.
 //! 2. Until it is carried out, nothing has changed but the scratch buffer, which is not to be touched meanwhile.
 
 use super::decimal;

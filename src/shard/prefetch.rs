@@ -2,9 +2,9 @@
 //!
 //! # Design
 //! A submit of a key that was not touched lately waits for three lines of memory, each known only from the one before:
-//! the index's word, the slot, the operation that waits there. The first is asked for before the body is checked,
-//! which takes longer than the memory does; in a batch all three are asked for, for all operations, before the first
-//! is folded.
+//! the index's word, the slot, the operation that waits there. They are asked for before the body is checked, which takes
+//! about as long as the memory does, where they are thought to be (`hints.rs`); in a batch all are asked for, for all
+//! operations, before the first is folded.
 //!
 //! # Why `unsafe`
 //! The instruction is only there as an intrinsic over a raw pointer. It reads nothing that a program can see, it

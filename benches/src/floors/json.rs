@@ -3,7 +3,7 @@
 //! # Design
 //! One pass over the bytes finds every member's name and value and holds the text to the grammar: structure, numbers,
 //! escapes, surrogate pairs, UTF-8, no name twice in one object. A place in the text is what is left of it from there on.
-//! Eight bytes are looked at together, in one register ([`words`]), so that most names, strings and numbers take no loop
+//! Eight bytes are looked at together, in one register (`words.rs`), so that most names, strings and numbers take no loop
 //! and no branch that would be guessed wrong.
 //!
 //! Names of an object are told apart by a print of each, and most of those by one bit. Where that does not tell (equal
