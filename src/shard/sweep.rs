@@ -104,12 +104,17 @@ impl Shard {
             let slot = self.slab.get(id).filter(|slot| slot.may_leave(now_us))?;
             Some(slot.pending.as_ref()?.last_seq)
         };
-        let mut sample: Vec<u64> = (0..SAMPLE).map(at).filter_map(written).collect();
+        let (mut sample, mut count) = ([0; SAMPLE as usize], 0);
+        for (place, seq) in sample.iter_mut().zip((0..SAMPLE).map(at).filter_map(written)) {
+            *place = seq;
+            count += 1;
+        }
+        let sample = sample.get_mut(..count)?;
         if sample.is_empty() {
             // Hardly anything may leave: whatever is met goes.
             return self.slab.slots().any(|(_, slot)| slot.may_leave(now_us)).then_some(u64::MAX);
         }
-        let nth = (sample.len() / SHARE).max(1) - 1;
+        let nth = (count / SHARE).max(1) - 1;
         Some(*sample.select_nth_unstable(nth).1)
     }
 }
