@@ -76,6 +76,28 @@ pub struct Document {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct IndexId(pub(crate) u16);
 
+/// What all of some ids begin with.
+pub(crate) fn common_prefix<'a>(mut ids: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
+    let mut common = ids.next().unwrap_or_default();
+    for id in ids {
+        if !id.starts_with(common) {
+            let alike = common.iter().zip(id).take_while(|(one, other)| one == other).count();
+            common = common.get(..alike).unwrap_or_default();
+        }
+    }
+    common
+}
+
+/// The first bytes of an id as a number that orders like them; what is shorter is filled up with zero bytes.
+pub(crate) fn head(id: &[u8]) -> u64 {
+    let mut bytes = [0; size_of::<u64>()];
+    match id.first_chunk() {
+        Some(first) => bytes = *first,
+        None => bytes.iter_mut().zip(id).for_each(|(place, byte)| *place = *byte),
+    }
+    u64::from_be_bytes(bytes)
+}
+
 /// Writes a text as a JSON string, piece by piece: between quotes, with what JSON does not take bare escaped.
 pub(crate) fn quote(text: &str, mut put: impl FnMut(&str)) {
     let is_escaped = |byte: u8| matches!(byte, ..b' ' | b'"' | b'\\');

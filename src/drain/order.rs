@@ -9,17 +9,18 @@
 //! # Invariants
 //! 1. The order is that of (index name, id), both as bytes.
 
-use crate::{Item, document::IndexId};
+use crate::{
+    Item,
+    document::{IndexId, common_prefix, head},
+};
 
-/// Bytes of an id that are part of its key.
-const HEAD_BYTES: usize = size_of::<u64>();
 /// Where a key has its position: below the id.
 const POSITION_BITS: u32 = u32::BITS;
 
 /// The positions of items in the order in which they are to be sent. `indices`: the number of each one's index.
 pub(super) fn order(indices: impl Iterator<Item = IndexId> + Clone, items: &[Item]) -> Vec<u32> {
     let ranks = ranks(indices.clone(), items);
-    let skip = common_prefix(items);
+    let skip = common_prefix(items.iter().map(|item| item.id.as_bytes())).len();
     let key = |((position, index), item): ((u32, IndexId), &Item)| {
         let rank = ranks.get(index.0 as usize).copied().unwrap_or(0);
         let head = head(item.id.as_bytes().get(skip..).unwrap_or_default());
@@ -69,30 +70,6 @@ fn ranks(indices: impl Iterator<Item = IndexId>, items: &[Item]) -> Vec<u32> {
         }
     }
     ranks
-}
-
-/// How many bytes all ids begin with alike.
-fn common_prefix(items: &[Item]) -> usize {
-    let Some((first, rest)) = items.split_first() else { return 0 };
-    let mut common = first.id.as_bytes();
-    for item in rest {
-        let id = item.id.as_bytes();
-        if !id.starts_with(common) {
-            let alike = common.iter().zip(id).take_while(|(one, other)| one == other).count();
-            common = common.get(..alike).unwrap_or_default();
-        }
-    }
-    common.len()
-}
-
-/// The first bytes of an id as a number that orders like them; what is shorter is filled up with zero bytes.
-fn head(id: &[u8]) -> u64 {
-    let mut bytes = [0; HEAD_BYTES];
-    match id.first_chunk() {
-        Some(first) => bytes = *first,
-        None => bytes.iter_mut().zip(id).for_each(|(place, byte)| *place = *byte),
-    }
-    u64::from_be_bytes(bytes)
 }
 
 #[cfg(test)]

@@ -19,7 +19,10 @@ use super::{
     block::BLOCK_BYTES_MIN,
     format::{Fields, HEADER_BYTES, damage},
 };
-use crate::Result;
+use crate::{
+    Result,
+    document::{common_prefix, head},
+};
 
 /// An index name, and how many of the segment's records are of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,18 +58,16 @@ pub(crate) struct BlockIndex {
 /// Heads that one top stands for.
 const STRIDE: usize = 64;
 
-/// Bytes of an id in a head.
-const HEAD_BYTES: usize = 6;
+/// Bits of a head that the id has; the index name has those above.
+const ID_BITS: u32 = 48;
 
 /// An integer that orders like a key whose id has this after the prefix, or says that they are equal.
-fn head(name: u32, rest: &[u8]) -> u64 {
+fn key_head(name: u32, rest: &[u8]) -> u64 {
     // Names beyond those that fit are all alike, and above the others.
-    let Some(name) = u16::try_from(name).ok().filter(|name| *name < u16::MAX) else {
-        return u64::MAX << (8 * HEAD_BYTES);
-    };
-    let mut bytes = [0; HEAD_BYTES];
-    bytes.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
-    bytes.iter().fold(u64::from(name), |head, byte| (head << 8) | u64::from(*byte))
+    match u16::try_from(name) {
+        Ok(name) if name < u16::MAX => u64::from(name) << ID_BITS | head(rest) >> (u64::BITS - ID_BITS),
+        _ => u64::MAX << ID_BITS,
+    }
 }
 
 impl BlockIndex {
@@ -100,22 +101,14 @@ impl BlockIndex {
         let (ids, nothing) = (ids.into_boxed_slice(), Box::default());
         let (heads, tops) = (Box::default(), Box::default());
         let mut index = Self { names, entries, ids, prefix: nothing, heads, tops };
-        index.prefix = index.common_prefix().into();
+        index.prefix = common_prefix(index.entries.iter().map(|entry| index.id(entry))).into();
         index.heads = index.entries.iter().map(|entry| index.head(entry)).collect();
         index.tops = index.heads.iter().step_by(STRIDE).copied().collect();
         fields.is_empty().then_some(index)
     }
 
-    fn common_prefix(&self) -> &[u8] {
-        let Some((first, rest)) = self.entries.split_first() else { return &[] };
-        rest.iter().fold(self.id(first), |prefix, entry| {
-            let alike = prefix.iter().zip(self.id(entry)).take_while(|(one, other)| one == other).count();
-            prefix.get(..alike).unwrap_or_default()
-        })
-    }
-
     fn head(&self, entry: &Entry) -> u64 {
-        head(entry.name, self.id(entry).get(self.prefix.len()..).unwrap_or_default())
+        key_head(entry.name, self.id(entry).get(self.prefix.len()..).unwrap_or_default())
     }
 
     /// Checks the invariants of the module, by number.
@@ -192,7 +185,7 @@ impl BlockIndex {
         let Some(rest) = id.strip_prefix(&*self.prefix) else {
             return self.entries.partition_point(is_not_above).checked_sub(1);
         };
-        let head = head(name, rest);
+        let head = key_head(name, rest);
         let below = self.below(head);
         let rest = self.heads.get(below..)?;
         let alike = match rest {
