@@ -156,7 +156,8 @@ impl Fold {
         self.push(one, two, out)
     }
 
-    /// Folds a primitive with the one before it, by the table above; two merges never come here. Of the earlier one the kind and the payload do.
+    /// Folds a primitive with the one before it, by the table above; two merges never come here. Of the earlier
+    /// one nothing is read but its kind and its payload.
     #[inline(never)]
     pub(super) fn push(&mut self, one: Primitive<'_>, two: Primitive<'_>, out: &mut Vec<u8>) -> Pushed {
         use Kind::{Append, Create, Inc, Keep, Max, Min, Remove, Set, Subtract, Union};

@@ -43,7 +43,7 @@ mod join;
 
 use super::encoding::{Kind, Spot, single};
 use super::json::glance::mixed;
-use super::json::scan::{byte, last_word, part, word};
+use super::json::scan::{byte, hits, padded_word, part};
 use super::net::{PUT, Patch, TABLE};
 pub(super) use build::{tabulate, write_document};
 pub(super) use edits::Edits;
@@ -180,9 +180,8 @@ impl<'a, const DOCUMENT: bool> Table<'a, DOCUMENT> {
     fn find(&self, key: Key, other: &[u8]) -> Option<(usize, Field)> {
         let mut from = 0;
         while from < self.layout.count {
-            let hashes = word_at(self.bytes, self.layout.hashes + from) ^ each(key.hash);
-            // Zeros; what stands above one may be another byte, and beyond the hashes is something else.
-            let mut hits = hashes.wrapping_sub(each(1)) & !hashes & each(0x80);
+            // Beyond the hashes is something else.
+            let mut hits = hits(padded_word(self.bytes, self.layout.hashes + from), key.hash);
             while hits != 0 {
                 let place = from + hits.trailing_zeros() as usize / 8;
                 if place >= self.layout.count {
@@ -207,24 +206,13 @@ impl<'a, const DOCUMENT: bool> Table<'a, DOCUMENT> {
             field.payload - field.name == key.length
         };
         has_length
-            && word_at(self.bytes, field.name) & key.kept == key.first
+            && padded_word(self.bytes, field.name) & key.kept == key.first
             && (key.length <= 8
-                || word_at(self.bytes, field.name + key.length - 8) == key.last
+                || padded_word(self.bytes, field.name + key.length - 8) == key.last
                     && (key.length <= 16
                         || part(self.bytes, field.name, field.name + key.length)
                             == part(other, key.name, key.name + key.length)))
     }
-}
-
-/// A word of one byte, eight times.
-const fn each(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
-
-/// Eight bytes, zeros beyond the end.
-#[inline]
-fn word_at(bytes: &[u8], at: usize) -> u64 {
-    word(bytes, at).unwrap_or_else(|| last_word(bytes, at))
 }
 
 /// A length or a place in a table: all are below 64 KiB.
@@ -258,8 +246,8 @@ impl Key {
     #[inline(always)]
     fn of(bytes: &[u8], name: usize, length: usize) -> Self {
         let kept = if length < 8 { !(u64::MAX << (8 * length)) } else { u64::MAX };
-        let first = word_at(bytes, name) & kept;
-        let last = if length > 8 { word_at(bytes, name + length - 8) } else { 0 };
+        let first = padded_word(bytes, name) & kept;
+        let last = if length > 8 { padded_word(bytes, name + length - 8) } else { 0 };
         let hash = hash(mixed(first ^ last.rotate_left(27)));
         Self { name, length, first, kept, last, hash }
     }

@@ -45,15 +45,21 @@ pub(in crate::merge) fn word(text: &[u8], at: usize) -> Option<u64> {
     text.get(at..)?.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
+/// Eight bytes, the first of them the lowest; zeros beyond the end.
+#[inline]
+pub(in crate::merge) fn padded_word(text: &[u8], at: usize) -> u64 {
+    word(text, at).unwrap_or_else(|| last_word(text, at))
+}
+
 /// The fewer than eight bytes from a place to the end of a text.
 #[inline(never)]
-pub(in crate::merge) fn last_word(text: &[u8], at: usize) -> u64 {
+fn last_word(text: &[u8], at: usize) -> u64 {
     part(text, at, text.len()).iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 /// The high bit of each byte of a word that is `byte`; beyond the first, of others perhaps as well.
 #[inline]
-const fn hits(word: u64, byte: u8) -> u64 {
+pub(in crate::merge) const fn hits(word: u64, byte: u8) -> u64 {
     let zero_where_equal = word ^ u64::from_le_bytes([byte; 8]);
     zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & (ONES << 7)
 }

@@ -5,7 +5,7 @@
 //! point of its own, as the servers keep it; in bytes it is written as WTF-8 would. UTF-8 and WTF-8 order as
 //! code points do, so comparing code points compares the bytes.
 
-use super::scan::{byte, last_word, part, word};
+use super::scan::{byte, padded_word, part};
 use std::cmp::Ordering;
 use std::hash::Hasher;
 
@@ -29,7 +29,7 @@ impl<'a> Name<'a> {
     /// where their prints are, and of longer ones only those whose prints are.
     #[inline]
     pub(in crate::merge) fn print(text: &[u8], at: usize, length: usize) -> u64 {
-        let start = word(text, at).unwrap_or_else(|| last_word(text, at));
+        let start = padded_word(text, at);
         let kept = 8 * length.min(Self::PRINTED);
         start & !(u64::MAX << kept) | (length.min(0xFF) as u64) << 56
     }
