@@ -2,13 +2,11 @@
 
 use super::{
     Shard,
-    slab::SlotId,
     slot::{Aloft, Entry, Rare},
     tally::Tracker,
 };
 use crate::{document::IndexId, merge::NetOperation};
 use smol_str::SmolStr;
-use std::collections::HashMap;
 
 /// An operation that will not be sent any more.
 #[derive(Debug)]
@@ -33,11 +31,10 @@ impl Shard {
         for counts in &mut self.counts {
             counts.pending_bytes = 0;
         }
-        let mut left = Vec::new();
-        let mut flights: HashMap<SlotId, Aloft> = emptied.hangar.into_flights().collect();
-        for (number, slot) in emptied.slab.into_slots() {
+        let (mut left, mut hangar) = (Vec::new(), emptied.hangar);
+        for slot in emptied.slab.into_slots() {
             let (index, id) = (slot.index, slot.id.clone());
-            let flight = flights.remove(&number);
+            let flight = slot.flight().and_then(|number| hangar.remove(number));
             for folded in flight.into_iter().chain(slot.into_waiting().map(Entry::into_aloft)) {
                 let Aloft { net, first_seq, last_seq, rare, tally, .. } = folded;
                 let Rare { routing, trackers, .. } = rare.map(|rare| *rare).unwrap_or_default();

@@ -226,7 +226,7 @@ impl Shard {
         let weight = aloft.weight();
         self.weight.total = self.weight.total + weight - waited;
         self.weight.aloft += weight;
-        slot.set_flight(self.hangar.insert(aloft, id));
+        slot.set_flight(self.hangar.insert(aloft));
         let index = slot.index;
         self.counts_mut(index).pending_bytes -= waited as u64;
         self.promote(id);

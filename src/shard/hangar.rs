@@ -9,14 +9,10 @@
 //! In the slot each key would pay for what few have at one time. Boxed, each flight cost an allocation, and a node of a
 //! tree that kept the order, for the few milliseconds that it lives.
 //!
-//! # Invariants
+//! # Invariant
 //! 1. A cell is either free or has a flight; the list holds those with flights, by first seq.
-//! 2. `weight` is the sum over the flights.
 
-use super::{
-    slab::SlotId,
-    slot::{Aloft, ENTRY_BYTES},
-};
+use super::slot::Aloft;
 
 /// A flight's number in its shard, while it is out.
 pub(super) type FlightId = u32;
@@ -29,7 +25,7 @@ const KEPT_CELLS: usize = 64;
 
 #[derive(Debug)]
 struct Cell {
-    flight: Option<(Aloft, SlotId)>,
+    flight: Option<Aloft>,
     /// Neighbours in the list; of a free cell, `next` is the next that is free.
     previous: FlightId,
     next: FlightId,
@@ -42,23 +38,17 @@ pub(super) struct Hangar {
     free: FlightId,
     first: FlightId,
     last: FlightId,
-    weight: usize,
 }
 
 impl Default for Hangar {
     fn default() -> Self {
-        Self { cells: Vec::new(), free: NONE, first: NONE, last: NONE, weight: 0 }
+        Self { cells: Vec::new(), free: NONE, first: NONE, last: NONE }
     }
 }
 
 impl Hangar {
-    /// Bytes of all flights.
-    pub(super) fn weight(&self) -> usize {
-        self.weight
-    }
-
     pub(super) fn get(&self, id: FlightId) -> Option<&Aloft> {
-        self.cell(id)?.flight.as_ref().map(|(aloft, _)| aloft)
+        self.cell(id)?.flight.as_ref()
     }
 
     /// The flight with the least first seq.
@@ -66,23 +56,21 @@ impl Hangar {
         self.get(self.first)
     }
 
-    /// All flights by first seq, with their slots.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SlotId, &Aloft)> {
-        let first = self.cell(self.first);
-        std::iter::successors(first, |cell| self.cell(cell.next))
-            .filter_map(|cell| cell.flight.as_ref().map(|(aloft, slot)| (*slot, aloft)))
+    /// All flights by first seq, with their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (FlightId, &Aloft)> {
+        std::iter::successors(Some(self.first), |id| self.cell(*id).map(|cell| cell.next))
+            .map_while(|id| Some((id, self.get(id)?)))
     }
 
-    /// Adds the flight of a slot.
-    pub(super) fn insert(&mut self, aloft: Aloft, slot: SlotId) -> FlightId {
+    /// Adds a flight.
+    pub(super) fn insert(&mut self, aloft: Aloft) -> FlightId {
         let (mut previous, mut next) = (self.last, NONE);
         while let Some(cell) = self.cell(previous)
-            && cell.flight.as_ref().is_some_and(|(other, _)| other.first_seq > aloft.first_seq)
+            && cell.flight.as_ref().is_some_and(|other| other.first_seq > aloft.first_seq)
         {
             (previous, next) = (cell.previous, previous);
         }
-        self.weight += aloft.weight();
-        let new = Cell { flight: Some((aloft, slot)), previous, next };
+        let new = Cell { flight: Some(aloft), previous, next };
         let id = self.free;
         let id = if let Some(cell) = self.cell_mut(id) {
             let free = std::mem::replace(cell, new).next;
@@ -103,21 +91,15 @@ impl Hangar {
     pub(super) fn remove(&mut self, id: FlightId) -> Option<Aloft> {
         let free = self.free;
         let cell = self.cell_mut(id)?;
-        let (aloft, _) = cell.flight.take()?;
+        let aloft = cell.flight.take()?;
         let (previous, next) = (cell.previous, std::mem::replace(&mut cell.next, free));
         self.free = id;
         self.set_next(previous, next);
         self.set_previous(next, previous);
-        self.weight -= aloft.weight();
         if self.first == NONE && self.cells.len() > KEPT_CELLS {
             *self = Self::default();
         }
         Some(aloft)
-    }
-
-    /// All flights, taken out of everything.
-    pub(super) fn into_flights(self) -> impl Iterator<Item = (SlotId, Aloft)> {
-        self.cells.into_iter().filter_map(|cell| cell.flight.map(|(aloft, slot)| (slot, aloft)))
     }
 
     #[inline]
@@ -144,7 +126,7 @@ impl Hangar {
         }
     }
 
-    /// Checks the invariants; the error names the one that fails.
+    /// Checks the invariant; the error names it.
     pub(super) fn validate(&self) -> Result<(), String> {
         let listed: Vec<u64> =
             self.iter().take(self.cells.len() + 1).map(|(_, aloft)| aloft.first_seq).collect();
@@ -153,10 +135,6 @@ impl Hangar {
         let free = free.take(self.cells.len() + 1).filter(|cell| cell.flight.is_none()).count();
         if listed.len() != held || held + free != self.cells.len() || !listed.is_sorted() {
             return Err(format!("hangar invariant 1: {listed:?} listed, {held} held, {free} free"));
-        }
-        let weight: usize = self.iter().map(|(_, aloft)| aloft.weight()).sum();
-        if weight != self.weight || weight < held * ENTRY_BYTES {
-            return Err(format!("hangar invariant 2: {weight}, kept {}", self.weight));
         }
         Ok(())
     }
@@ -182,7 +160,7 @@ mod tests {
             let (mut hangar, mut model) = (Hangar::default(), BTreeMap::new());
             for (adds, seq) in steps {
                 if adds && !model.contains_key(&seq) {
-                    model.insert(seq, hangar.insert(aloft(seq), u32::try_from(seq).unwrap() + 7));
+                    model.insert(seq, hangar.insert(aloft(seq)));
                 } else if let Some((seq, id)) = model.range(seq..).next().map(|(seq, id)| (*seq, *id)) {
                     model.remove(&seq);
                     prop_assert_eq!(hangar.get(id).map(|aloft| aloft.first_seq), Some(seq));
@@ -190,23 +168,21 @@ mod tests {
                     prop_assert!(hangar.remove(id).is_none());
                 }
                 prop_assert_eq!(hangar.validate(), Ok(()));
-                prop_assert!(hangar.iter().map(|(slot, aloft)| (u64::from(slot) - 7, aloft.first_seq)).eq(
-                    model.keys().map(|seq| (*seq, *seq))
-                ));
+                let listed = hangar.iter().map(|(id, aloft)| (aloft.first_seq, id));
+                prop_assert!(listed.eq(model.iter().map(|(seq, id)| (*seq, *id))));
                 prop_assert_eq!(hangar.first().map(|aloft| aloft.first_seq), model.keys().next().copied());
             }
-            prop_assert_eq!(hangar.into_flights().count(), model.len());
         }
     }
 
     #[test]
     fn many_cells_are_not_kept_when_no_flight_is_out() {
         let mut hangar = Hangar::default();
-        let flights: Vec<_> = (0..1_000).map(|seq| hangar.insert(aloft(seq), 0)).collect();
+        let flights: Vec<_> = (0..1_000).map(|seq| hangar.insert(aloft(seq))).collect();
         for flight in flights {
             assert!(hangar.remove(flight).is_some());
         }
-        assert_eq!((hangar.cells.capacity(), hangar.weight()), (0, 0));
+        assert_eq!((hangar.cells.capacity(), hangar.iter().count()), (0, 0));
         assert_eq!(hangar.validate(), Ok(()));
     }
 }

@@ -219,8 +219,8 @@ impl Slab {
     }
 
     /// The slots in use, taken out of everything.
-    pub(crate) fn into_slots(self) -> impl Iterator<Item = (SlotId, Slot)> {
-        (0..).zip(self.pages.into_iter().flatten()).filter_map(|(id, cell)| Some((id, cell.slot?)))
+    pub(crate) fn into_slots(self) -> impl Iterator<Item = Slot> {
+        self.pages.into_iter().flatten().filter_map(|cell| cell.slot)
     }
 
     /// Every slot in use.

@@ -89,7 +89,7 @@ proptest! {
             }
             check(&slab, &model);
         }
-        let left: Vec<_> = slab.into_slots().map(|(_, slot)| slot.id).collect();
+        let left: Vec<_> = slab.into_slots().map(|slot| slot.id).collect();
         prop_assert_eq!(left, model.slots.into_values().collect::<Vec<_>>());
     }
 }
