@@ -20,7 +20,7 @@ use crate::{
     document::IndexId,
     merge::{NetRef, encode},
     operation::{check_id_and_routing, check_index},
-    shard::{Accepted, Kind, Place, Refusal, Refused, Submission, TicketCell},
+    shard::{Accepted, Bank, Kind, Place, Refusal, Refused, Submission, TicketCell},
 };
 use std::{cell::Cell, fmt, sync::Arc, sync::atomic::Ordering, time::Duration};
 
@@ -54,13 +54,6 @@ struct Scratch {
 struct Names {
     bank: u64,
     places: [Option<(String, IndexId)>; NAMES],
-}
-
-/// Whether an operation comes by itself, or in a batch.
-#[derive(Clone, Copy)]
-enum Alone {
-    Yes,
-    No,
 }
 
 /// An operation that nothing is wrong with.
@@ -186,7 +179,7 @@ impl Engine {
         let mut checked: [Option<Result<Ready>>; ROUND] = [const { None }; ROUND];
         for (at, (operation, checked)) in operations.iter().zip(&mut checked).enumerate() {
             let (body, names) = scratch.body(at);
-            *checked = Some(self.check(operation, Alone::No, body, names));
+            *checked = Some(self.check(operation, Bank::announce, body, names));
         }
         for ready in checked.iter().flatten().flatten() {
             bank.expect(ready.place);
@@ -217,17 +210,17 @@ impl Engine {
     fn accept(&self, operation: &Operation<'_>, ticket: Option<&Arc<TicketCell>>) -> Result<u64> {
         Scratch::with(|scratch| {
             let (body, names) = scratch.body(0);
-            let ready = self.check(operation, Alone::Yes, body, names)?;
+            let ready = self.check(operation, Bank::expect, body, names)?;
             let moment = self.shared.clock.moment();
             self.put(operation, ready, NetRef::from_bytes(body), ticket, moment)
         })
     }
 
-    /// Checks everything about an operation and encodes its body.
+    /// Checks everything about an operation and encodes its body; before that, asks ahead for what its key will need.
     fn check(
         &self,
         operation: &Operation<'_>,
-        alone: Alone,
+        ask_ahead: impl Fn(&Bank, Place),
         body: &mut Vec<u8>,
         names: &mut Names,
     ) -> Result<Ready> {
@@ -241,10 +234,7 @@ impl Engine {
         self.check_size(operation)?;
         if let Some(index) = known {
             let place = bank.place(index, operation.id);
-            match alone {
-                Alone::Yes => bank.expect(place),
-                Alone::No => bank.announce(place),
-            }
+            ask_ahead(bank, place);
             encode(operation.action, body)?;
             return Ok(Ready { index, place });
         }

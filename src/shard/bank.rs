@@ -165,21 +165,10 @@ impl Bank {
         Place { shard: half as usize % self.shards.len(), tag }
     }
 
-    /// Says that a submit of this key will come, with others: its word of the index is asked for, and its hint. Takes no
-    /// lock.
+    /// Says that a submit of this key will come, with others: its hint is asked for. Takes no lock.
     #[inline]
     pub(crate) fn announce(&self, place: Place) {
         self.hints.announce(place.tag);
-        self.ask_index(place);
-    }
-
-    #[inline]
-    fn ask_index(&self, place: Place) {
-        if let Some(locked) = self.shards.get(place.shard) {
-            let bits = locked.index_bits.load(Ordering::Relaxed);
-            let word = home(place.tag, bits) * size_of::<u64>();
-            prefetch_address(locked.index_at.load(Ordering::Relaxed).wrapping_add(word));
-        }
     }
 
     /// Says that a submit of this key is about to come: what it will touch is asked for, where it is thought to be. Takes
@@ -187,7 +176,11 @@ impl Bank {
     #[inline]
     pub(crate) fn expect(&self, place: Place) {
         self.hints.follow(place.tag);
-        self.ask_index(place);
+        if let Some(locked) = self.shards.get(place.shard) {
+            let bits = locked.index_bits.load(Ordering::Relaxed);
+            let word = home(place.tag, bits) * size_of::<u64>();
+            prefetch_address(locked.index_at.load(Ordering::Relaxed).wrapping_add(word));
+        }
     }
 
     /// Asks for what waits for this key, in case that its hint was not right.

@@ -18,7 +18,7 @@
 //! 1. There is at most one hint for [`BYTES_PER_HINT`] bytes of the memory bound, and never more than
 //!    [`HINTS_MAX`]: below a hundredth of what they serve.
 
-use super::prefetch::prefetch_address;
+use super::prefetch::{prefetch_address, prefetch_from, prefetch_up_to};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Of the memory bound there is one hint for so many bytes.
@@ -30,7 +30,6 @@ const STEP_BITS: u32 = 4;
 /// Bits of an address that a hint keeps. All places share the others, mostly.
 const PLACE_BITS: u32 = 32 + STEP_BITS;
 
-const LINE_BYTES: usize = 64;
 /// Lines of a slot.
 const SLOT_LINES: usize = 2;
 /// Lines of an operation, from its end: what is at its end is looked at first.
@@ -78,20 +77,20 @@ impl Hints {
     /// Asks for a key's slot, and for the last lines of its operation.
     #[inline]
     pub(super) fn follow(&self, tag: u32) {
-        let word = self.word(tag).map_or(0, |word| word.load(Ordering::Relaxed));
-        if word == 0 {
-            return;
+        if let Some(address) = self.get(tag) {
+            prefetch_from(address.slot, SLOT_LINES);
+            prefetch_up_to(address.operation_end, OPERATION_LINES);
         }
-        let upper = self.upper.load(Ordering::Relaxed);
-        let place = |half: u64| (upper << PLACE_BITS) | (usize::try_from(half).unwrap_or(0) << STEP_BITS);
-        let slot = place(word >> 32);
-        for line in 0..SLOT_LINES {
-            prefetch_address(slot.wrapping_add(line * LINE_BYTES));
-        }
-        let operation = place(word & u64::from(u32::MAX));
-        for line in 0..OPERATION_LINES {
-            prefetch_address(operation.wrapping_sub(line * LINE_BYTES));
-        }
+    }
+
+    /// Where a key was last, to [`STEP_BITS`].
+    #[inline]
+    fn get(&self, tag: u32) -> Option<Address> {
+        let word = self.word(tag)?.load(Ordering::Relaxed);
+        let upper = self.upper.load(Ordering::Relaxed) << PLACE_BITS;
+        let place = |half: u64| upper | (usize::try_from(half).unwrap_or(0) << STEP_BITS);
+        (word != 0)
+            .then(|| Address { slot: place(word >> 32), operation_end: place(word & u64::from(u32::MAX)) })
     }
 
     /// Notes where a key lies. To be called under its shard's lock, while the hint's line is near.
@@ -107,15 +106,6 @@ impl Hints {
                 self.upper.store(upper, Ordering::Relaxed);
             }
         }
-    }
-
-    /// What it has of a key, for tests.
-    #[cfg(test)]
-    fn get(&self, tag: u32) -> Option<Address> {
-        let word = self.word(tag)?.load(Ordering::Relaxed);
-        let upper = self.upper.load(Ordering::Relaxed) << PLACE_BITS;
-        let place = |half: u64| upper | (usize::try_from(half).unwrap_or(0) << STEP_BITS);
-        (word != 0).then(|| Address { slot: place(word >> 32), operation_end: place(word & 0xFFFF_FFFF) })
     }
 }
 

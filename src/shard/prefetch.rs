@@ -35,9 +35,22 @@ const LINE_BYTES: usize = 64;
 /// Asks for a value's lines.
 #[inline]
 pub(super) fn prefetch<T>(value: &T) {
-    let start = std::ptr::from_ref(value).addr();
-    for line in 0..size_of::<T>().div_ceil(LINE_BYTES) {
-        prefetch_address(start + line * LINE_BYTES);
+    prefetch_from(std::ptr::from_ref(value).addr(), size_of::<T>().div_ceil(LINE_BYTES));
+}
+
+/// Asks for so many lines from an address on.
+#[inline]
+pub(super) fn prefetch_from(address: usize, lines: usize) {
+    for line in 0..lines {
+        prefetch_address(address.wrapping_add(line * LINE_BYTES));
+    }
+}
+
+/// Asks for so many lines up to that of an address.
+#[inline]
+pub(super) fn prefetch_up_to(address: usize, lines: usize) {
+    for line in 0..lines {
+        prefetch_address(address.wrapping_sub(line * LINE_BYTES));
     }
 }
 
@@ -48,8 +61,6 @@ const LINES_MAX: usize = 8;
 /// whole.
 #[inline]
 pub(super) fn prefetch_bytes(bytes: &[u8]) {
-    let end = bytes.as_ptr_range().end.addr();
-    for line in 0..(bytes.len() / LINE_BYTES + 1).min(LINES_MAX) {
-        prefetch_address(end.wrapping_sub(1 + line * LINE_BYTES));
-    }
+    let last = bytes.as_ptr_range().end.addr().wrapping_sub(1);
+    prefetch_up_to(last, (bytes.len() / LINE_BYTES + 1).min(LINES_MAX));
 }
