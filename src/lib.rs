@@ -59,7 +59,9 @@
 //! ```
 //!
 //! However many operations were folded, it is one net operation: counters and timestamps do not grow it, a new field
-//! or a list's new element does. A submit copies its body once and allocates only where the entry grows.
+//! or a list's new element does. A submit copies its body once, and allocates only where its shard has no cell of that
+//! size to give. Cells that were left are given to other operations of about the size; until their page has emptied, or is
+//! filled again, they are held and not counted.
 //!
 //! # Errors
 //! One [`Error`] with an [`ErrorKind`] to decide by. What is refused at submit comes back in [`SubmitError`].

@@ -2,10 +2,11 @@
 
 use super::{
     Shard,
-    slot::{Aloft, Entry, Rare},
+    slot::{Aloft, Rare},
     tally::Tracker,
 };
 use crate::{document::IndexId, merge::NetOperation};
+use bytes::BytesMut;
 use smol_str::SmolStr;
 
 /// An operation that will not be sent any more.
@@ -31,11 +32,12 @@ impl Shard {
         for counts in &mut self.counts {
             counts.pending_bytes = 0;
         }
-        let (mut left, mut hangar) = (Vec::new(), emptied.hangar);
+        let (mut left, mut hangar, mut rooms) = (Vec::new(), emptied.hangar, emptied.rooms);
         for slot in emptied.slab.into_slots() {
             let (index, id) = (slot.index, slot.id.clone());
             let flight = slot.flight().and_then(|number| hangar.remove(number));
-            for folded in flight.into_iter().chain(slot.into_waiting().map(Entry::into_aloft)) {
+            let waiting = slot.into_waiting().map(|entry| entry.launch(&mut rooms, &mut BytesMut::new()));
+            for folded in flight.into_iter().chain(waiting) {
                 let Aloft { net, first_seq, last_seq, rare, tally, .. } = folded;
                 let Rare { routing, trackers, .. } = rare.map(|rare| *rare).unwrap_or_default();
                 let (id, operations) = (id.clone(), tally.operations.into());

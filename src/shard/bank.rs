@@ -146,8 +146,10 @@ impl Bank {
         }
         #[cfg(fuzzing)]
         assert_eq!(guard.validate(), Ok(()));
+        let retired = guard.take_retired();
         drop(guard);
         drop(alarm);
+        drop(retired);
         self.memory.release(excess);
         result
     }
@@ -225,9 +227,9 @@ impl Bank {
                 if let Ok(accepted) = &accepted {
                     self.hints.note(tag, accepted.address);
                 }
-                Some((accepted, shard.take_retired()))
+                Some(accepted)
             });
-            match accepted.map_or(Err(Refusal::Busy), |(accepted, _retired)| accepted) {
+            match accepted.unwrap_or(Err(Refusal::Busy)) {
                 // Only the shard knows what folding takes; it asks for more than before each time.
                 Err(Refusal::Cramped { bytes }) => room = self.draw(bytes.max(room + 1), now_us)?,
                 answer => {

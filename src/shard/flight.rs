@@ -16,7 +16,7 @@ use super::{
     hangar::NONE,
     prefetch::prefetch_bytes,
     slab::{Order, SlotId},
-    slot::{self, Aloft, ENTRY_BYTES, Entry, Known, SLOT_BYTES, Slot, id_bytes},
+    slot::{Aloft, ENTRY_BYTES, Entry, Known, SLOT_BYTES, Slot, id_bytes},
     tally::{Existence, Tracker, Verdict},
 };
 use crate::{
@@ -88,8 +88,6 @@ pub(crate) struct Taken {
     /// Operations are copied into it one behind the other: one allocation and one count for many, and whoever goes
     /// over them finds them side by side.
     chunk: BytesMut,
-    /// Where they waited: to be dropped outside the lock.
-    rooms: Vec<slot::Room>,
 }
 
 /// How many slots ahead of the one that is taken the operations are asked for.
@@ -100,11 +98,9 @@ const CHUNK_BYTES: usize = 32 * 1024;
 const CHUNK_BYTES_LEAST: usize = 4 * 1024;
 
 impl Taken {
-    /// Makes room for some more flights, and drops what the last ones left: to be called before a lock is taken.
+    /// Makes room for some more flights: to be called before a lock is taken.
     pub(crate) fn prepare(&mut self, flights: usize) {
         self.flights.reserve(flights);
-        self.rooms.clear();
-        self.rooms.reserve(flights);
         if self.chunk.capacity() < CHUNK_BYTES_LEAST {
             self.chunk = BytesMut::with_capacity(CHUNK_BYTES);
         }
@@ -170,7 +166,7 @@ impl Shard {
     /// Asks for the operation that waits in a slot; the slot after it by age.
     fn look_ahead(&self, id: Option<SlotId>) -> Option<SlotId> {
         let slot = self.slab.get(id?)?;
-        prefetch_bytes(slot.pending.as_ref()?.net().as_bytes());
+        prefetch_bytes(slot.pending.as_ref()?.net(&self.rooms).as_bytes());
         self.slab.next(id?)
     }
 
@@ -206,8 +202,7 @@ impl Shard {
         let Some(slot) = self.slab.get_mut(id) else { return };
         let Some(entry) = slot.pending.take() else { return };
         let waited = entry.weight();
-        let (aloft, left) = entry.launch(&mut taken.chunk);
-        taken.rooms.extend(left);
+        let aloft = entry.launch(&mut self.rooms, &mut taken.chunk);
         taken.flights.push(Flight {
             shard: self.number,
             slot: id,
@@ -293,7 +288,7 @@ impl Shard {
         let aloft = self.strike(flight)?;
         self.land(id, hold_until_us, None);
         let net = aloft.net.clone();
-        let mut lower = aloft.into_entry();
+        let mut lower = aloft.into_entry(&mut self.rooms);
         if sent {
             lower.rare_mut().attempts += 1;
         }
@@ -324,7 +319,7 @@ impl Shard {
         if lower.routing() != upper.routing() || !lower.tally.holds(upper.tally.operations) {
             return Some(upper);
         }
-        let (below, above) = (lower.net(), upper.net());
+        let (below, above) = (lower.net(&self.rooms), upper.net(&self.rooms));
         let existence = Existence::after(below);
         let composed = compose(below, above, &mut self.scratch);
         if composed.longest_run > super::RUN_MAX.max(above.longest_run())
@@ -333,10 +328,12 @@ impl Shard {
             return Some(upper);
         }
         self.misfits(index, composed.misfits);
-        self.retired = lower.replace(&self.scratch, 0);
-        lower.last_seq = upper.last_seq;
-        lower.tally.append(&upper.tally, existence);
-        if let Some(above) = upper.rare.filter(|rare| !rare.trackers.is_empty()) {
+        let Entry { net, last_seq, rare, tally, .. } = upper;
+        self.rooms.remove(net);
+        lower.replace(&mut self.rooms, &self.scratch);
+        lower.last_seq = last_seq;
+        lower.tally.append(&tally, existence);
+        if let Some(above) = rare.filter(|rare| !rare.trackers.is_empty()) {
             let trackers = &mut lower.rare_mut().trackers;
             trackers.reserve_exact(above.trackers.len());
             let through = |t: Tracker| Tracker { pair: t.pair.through(existence), ticket: t.ticket };
@@ -458,7 +455,7 @@ impl Flight {
 impl Room {
     /// True, and less room, if the slot's pending entry fits. A first entry always fits, however large.
     pub(super) fn admits(&mut self, slot: &Slot) -> bool {
-        let bytes = slot.pending.as_ref().map_or(0, |entry| entry.net().as_bytes().len()) + slot.id.len();
+        let bytes = slot.pending.as_ref().map_or(0, Entry::len) + slot.id.len();
         if self.operations == 0 || self.bytes == 0 {
             return false;
         }

@@ -143,13 +143,18 @@ impl Hangar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NetOperation, shard::slot::Entry};
+    use crate::{
+        NetOperation,
+        shard::{rooms::Rooms, slot::Entry},
+    };
+    use bytes::BytesMut;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     fn aloft(seq: u64) -> Aloft {
         let net = NetOperation::new(crate::Action::Delete).unwrap();
-        Entry::new(net.as_net(), 0, seq, 0).into_aloft()
+        let mut rooms = Rooms::new();
+        Entry::new(&mut rooms, net.as_net(), seq, 0).launch(&mut rooms, &mut BytesMut::new())
     }
 
     proptest! {

@@ -21,7 +21,8 @@
 //! 3. The hangar has exactly the flights that slots name.
 //! 4. Sequence numbers given out rise; every one held is at most `last_seq`; within a slot they rise upwards.
 //! 5. `weight` is the sum over slots and flights.
-//! 6. A slot has at most [`LATER_MAX`] + 1 entries beside its pending one, and no run beyond [`RUN_MAX`]
+//! 6. The rooms in use are those of the entries.
+//! 7. A slot has at most [`LATER_MAX`] + 1 entries beside its pending one, and no run beyond [`RUN_MAX`]
 //!    except one that a single operation brought along.
 //!
 //! # Locking
@@ -38,6 +39,7 @@ mod indices;
 mod memory;
 mod prefetch;
 mod read;
+mod rooms;
 mod slab;
 mod slot;
 mod submit;
@@ -63,6 +65,7 @@ pub(crate) use ticket::TicketCell;
 use crate::{document::IndexId, merge::Folding};
 use hangar::Hangar;
 use index::Index;
+use rooms::Rooms;
 use slab::{Order, Slab, SlotId};
 use slot::Slot;
 use std::collections::VecDeque;
@@ -131,6 +134,8 @@ impl Counts {
 pub(crate) struct Shard {
     number: u32,
     slab: Slab,
+    /// Where the operations that wait lie.
+    rooms: Rooms,
     index: Index,
     hangar: Hangar,
     urgent: VecDeque<SlotId>,
@@ -144,8 +149,6 @@ pub(crate) struct Shard {
     known_bytes_max: usize,
     /// Bytes that it may grow by, drawn from the memory that all shards share.
     credit: usize,
-    /// A large buffer that was replaced: to be dropped outside the lock.
-    retired: Option<slot::Room>,
     sweep: Sweep,
     sealed: bool,
 }
@@ -163,6 +166,7 @@ impl Shard {
         Self {
             number,
             slab: Slab::new(),
+            rooms: Rooms::new(),
             index: Index::new(),
             hangar: Hangar::default(),
             urgent: VecDeque::new(),
@@ -174,7 +178,6 @@ impl Shard {
             folding: Folding::default(),
             known_bytes_max,
             credit: 0,
-            retired: None,
             sweep: Sweep::default(),
             sealed: false,
         }
@@ -259,7 +262,7 @@ impl Shard {
     /// Asks for the operation that waits for a key with this tag.
     pub(crate) fn prefetch(&self, tag: u32) {
         if let Some(entry) = self.index.guess(tag).and_then(|id| self.slab.get(id)?.pending.as_ref()) {
-            prefetch::prefetch_bytes(entry.net().as_bytes());
+            prefetch::prefetch_bytes(entry.net(&self.rooms).as_bytes());
         }
     }
 
@@ -280,8 +283,8 @@ impl Shard {
     }
 
     /// What is to be dropped outside the lock.
-    pub(crate) fn take_retired(&mut self) -> Option<slot::Room> {
-        self.retired.take()
+    pub(crate) fn take_retired(&mut self) -> Vec<Vec<u8>> {
+        self.rooms.take_retired()
     }
 
     fn make_urgent(&mut self, id: SlotId) {

@@ -33,11 +33,11 @@ impl Shard {
             layers.push(Layer { net: flight.net.clone(), routing, last_seq });
         }
         for entry in slot.pending.iter().chain(slot.later()) {
-            if entry.net().decides() {
+            if entry.net(&self.rooms).decides() {
                 layers.clear();
             }
             let routing = entry.routing().map(Into::into);
-            let net = NetOperation::from_encoded(entry.joined());
+            let net = NetOperation::from_encoded(entry.joined(&self.rooms));
             layers.push(Layer { net, routing, last_seq: entry.last_seq });
         }
         Layers { known: slot.known().clone(), layers }

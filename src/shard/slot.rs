@@ -17,6 +17,7 @@
 
 use super::{
     hangar::{FlightId, NONE},
+    rooms::{Room, Rooms, room_bytes},
     slab::Cell,
     tally::{Tally, Tracker},
     ticket::TicketCell,
@@ -52,20 +53,6 @@ impl Known {
             }
         }
     }
-}
-
-/// The bytes of a net operation that waits, with some room behind them for it to grow.
-pub(crate) type Room = Box<[u8]>;
-
-/// Rooms above this are not given back to the allocator under a lock: it may give them back to the system.
-const ROOM_BYTES_LARGE: usize = 16 * 1024;
-
-/// The bytes, and room for `capacity` in all, if that is more.
-fn room(bytes: &[u8], capacity: usize) -> Room {
-    let mut room = Vec::with_capacity(capacity.max(bytes.len()));
-    room.extend_from_slice(bytes);
-    room.resize(room.capacity(), 0);
-    room.into_boxed_slice()
 }
 
 /// Lengths of operations fit: the engine refuses bodies of more than a hundred mebibytes, and entries that would
@@ -140,11 +127,11 @@ impl<N> Folded<N> {
 }
 
 impl Entry {
-    /// An entry of one operation, or of none yet, with room for `capacity` bytes.
-    pub(crate) fn new(net: NetRef<'_>, capacity: usize, seq: u64, arrived_us: u64) -> Self {
+    /// An entry of one operation, or of none yet.
+    pub(crate) fn new(rooms: &mut Rooms, net: NetRef<'_>, seq: u64, arrived_us: u64) -> Self {
         let bytes = net.as_bytes();
         Self {
-            net: room(bytes, capacity),
+            net: rooms.insert(bytes),
             first_seq: seq,
             last_seq: seq,
             arrived_us,
@@ -156,89 +143,67 @@ impl Entry {
 
     /// The operation.
     #[inline]
-    pub(crate) fn net(&self) -> NetRef<'_> {
-        NetRef::from_bytes(self.net.get(..self.len as usize).unwrap_or_default())
+    pub(crate) fn net<'a>(&self, rooms: &'a Rooms) -> NetRef<'a> {
+        NetRef::from_bytes(rooms.get(&self.net).get(..self.len()).unwrap_or_default())
+    }
+
+    /// Bytes of the operation.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
     }
 
     /// Bytes that the operation could have where it is.
+    #[inline]
     pub(crate) fn capacity(&self) -> usize {
-        self.net.len()
+        self.net.capacity()
     }
 
-    /// Where the operation is changed in its place: all the room, and how much of it it takes.
+    /// Where the operation may be changed in its place.
     #[inline]
-    pub(crate) fn parts_mut(&mut self) -> (&mut [u8], usize) {
-        (&mut self.net, self.len as usize)
+    pub(crate) fn room<'a>(&self, rooms: &'a mut Rooms) -> &'a mut [u8] {
+        rooms.get_mut(&self.net)
     }
 
     /// After a change in its place.
     #[inline]
     pub(crate) fn set_len(&mut self, len: usize) {
-        debug_assert!(len <= self.net.len(), "an operation lies in its room");
+        debug_assert!(len <= self.capacity(), "an operation lies in its room");
         self.len = length(len);
     }
 
-    /// The room grows to `capacity`. Returns a large room that was left, to be dropped elsewhere.
-    pub(crate) fn grow(&mut self, capacity: usize) -> Option<Room> {
-        let left = std::mem::take(&mut self.net);
-        self.net = room(left.get(..self.len as usize).unwrap_or_default(), capacity);
-        (left.len() > ROOM_BYTES_LARGE).then_some(left)
+    /// A room for `capacity` bytes, where that is more than it has.
+    pub(crate) fn grow(&mut self, rooms: &mut Rooms, capacity: usize) {
+        rooms.grow(&mut self.net, self.len as usize, capacity);
     }
 
-    /// Another operation; the room grows to `capacity`, at least, where it does not fit. Returns a large room that was
-    /// left, to be dropped elsewhere.
-    pub(crate) fn replace(&mut self, bytes: &[u8], capacity: usize) -> Option<Room> {
+    /// Another operation.
+    pub(crate) fn replace(&mut self, rooms: &mut Rooms, bytes: &[u8]) {
+        rooms.replace(&mut self.net, bytes);
         self.len = length(bytes.len());
-        if let Some(room) = self.net.get_mut(..bytes.len()) {
-            room.copy_from_slice(bytes);
-            return None;
-        }
-        let left = std::mem::replace(&mut self.net, room(bytes, capacity));
-        (left.len() > ROOM_BYTES_LARGE).then_some(left)
     }
 
     /// Its operation's bytes, in their common form.
-    pub(crate) fn joined(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.net().room());
-        self.net().write_joined(&mut bytes);
+    pub(crate) fn joined(&self, rooms: &Rooms) -> Vec<u8> {
+        let net = self.net(rooms);
+        let mut bytes = Vec::with_capacity(net.room());
+        net.write_joined(&mut bytes);
         bytes
     }
 
-    /// Its operation shared: in the chunk, if it fits there, and then the room that is left.
-    pub(crate) fn launch(mut self, chunk: &mut BytesMut) -> (Aloft, Option<Room>) {
-        if self.net().room() > chunk.capacity() {
-            return (self.into_aloft(), None);
-        }
-        self.net().write_joined(chunk);
-        let bytes = chunk.split().freeze();
-        let len = length(bytes.len());
-        let left = std::mem::take(&mut self.net);
-        let Self { first_seq, last_seq, arrived_us, rare, tally, .. } = self;
-        (
-            Folded {
-                net: NetOperation::from_shared(bytes),
-                first_seq,
-                last_seq,
-                arrived_us,
-                rare,
-                tally,
-                len,
-            },
-            Some(left),
-        )
-    }
-
-    /// Its operation shared, and without the room to grow.
-    pub(crate) fn into_aloft(self) -> Aloft {
-        let joined = self.net().is_table().then(|| self.joined());
-        let Self { net, first_seq, last_seq, arrived_us, rare, tally, len } = self;
-        let bytes = joined.unwrap_or_else(|| {
-            let mut bytes = Vec::from(net);
-            bytes.truncate(len as usize);
-            bytes
-        });
-        let len = length(bytes.len());
-        Folded { net: NetOperation::from_encoded(bytes), first_seq, last_seq, arrived_us, rare, tally, len }
+    /// Its operation shared: in the chunk, if it fits there.
+    pub(crate) fn launch(self, rooms: &mut Rooms, chunk: &mut BytesMut) -> Aloft {
+        let waiting = self.net(rooms);
+        let shared = if waiting.room() > chunk.capacity() {
+            NetOperation::from_encoded(self.joined(rooms))
+        } else {
+            waiting.write_joined(chunk);
+            NetOperation::from_shared(chunk.split().freeze())
+        };
+        let Self { net, first_seq, last_seq, arrived_us, rare, tally, .. } = self;
+        rooms.remove(net);
+        let len = length(shared.as_net().as_bytes().len());
+        Folded { net: shared, first_seq, last_seq, arrived_us, rare, tally, len }
     }
 
     /// Bytes of the whole, with the room that its operation has to grow.
@@ -248,15 +213,16 @@ impl Entry {
 }
 
 impl Aloft {
-    /// Waiting again. Nobody reserved memory for this: its room is no larger than it.
-    pub(crate) fn into_entry(self) -> Entry {
+    /// Waiting again.
+    pub(crate) fn into_entry(self, rooms: &mut Rooms) -> Entry {
         let Self { net, first_seq, last_seq, arrived_us, rare, tally, len } = self;
-        Folded { net: room(net.as_net().as_bytes(), 0), first_seq, last_seq, arrived_us, rare, tally, len }
+        let net = rooms.insert(net.as_net().as_bytes());
+        Folded { net, first_seq, last_seq, arrived_us, rare, tally, len }
     }
 
-    /// Bytes of the whole.
+    /// Bytes of the whole, with the room that its operation will have where it waits again: nobody can refuse that.
     pub(crate) fn weight(&self) -> usize {
-        self.net.weight() + self.weight_beside()
+        room_bytes(self.len as usize) + self.weight_beside()
     }
 }
 
@@ -293,8 +259,8 @@ pub(crate) struct Slot {
 
 /// Bytes a slot costs beside what it points to and the entry in it: its cell, and its share of the hash index.
 pub(crate) const SLOT_BYTES: usize = size_of::<Cell>() + 16 - size_of::<Entry>();
-/// Bytes an entry or a flight costs beside what it points to: the same wherever it stands, so that taking an operation
-/// and putting it back, which nobody can refuse, needs no memory. (What else a flight needs while it is out is booked
+/// Bytes an entry or a flight costs beside what it points to, its share of pages that are partly filled among them: the
+/// same wherever it stands, so that taking an operation and putting it back, which nobody can refuse, needs no memory. (What else a flight needs while it is out is booked
 /// with the batch's buffers.)
 pub(crate) const ENTRY_BYTES: usize = size_of::<Entry>() + 16;
 /// Bytes a routing or the first tracker costs beside what it points to.

@@ -13,6 +13,7 @@
 use super::{
     ENTRY_BYTES_MAX, Kind, LATER_MAX, RUN_MAX, Shard, TicketCell,
     hints::Address,
+    rooms::room_bytes,
     slab::{Order, SlotId},
     slot::{self, Entry, Slot},
     tally::{Existence, Pair, Tracker},
@@ -57,13 +58,8 @@ impl Incoming<'_> {
                 slot::RARE_BYTES + routing.map_or(0, str::len) + slot::TRACKERS_FIRST * slot::TRACKER_BYTES
             }
         };
-        slot::ENTRY_BYTES + rare + rounded(self.net.as_bytes().len())
+        slot::ENTRY_BYTES + rare + room_bytes(self.net.as_bytes().len())
     }
-}
-
-/// The bytes that an allocator takes for so many anyway: in steps of sixteen, of which it needs eight.
-fn rounded(bytes: usize) -> usize {
-    (bytes + 8).next_multiple_of(16) - 8
 }
 
 /// What a shard says of an operation it took.
@@ -118,7 +114,8 @@ impl Shard {
     #[inline]
     fn address(&self, id: SlotId) -> Address {
         let pending = self.slab.get(id).and_then(|slot| slot.pending.as_ref());
-        let operation_end = pending.map_or(0, |entry| entry.net().as_bytes().as_ptr_range().end.addr());
+        let operation_end =
+            pending.map_or(0, |entry| entry.net(&self.rooms).as_bytes().as_ptr_range().end.addr());
         Address { slot: self.slab.address(id), operation_end }
     }
 
@@ -149,7 +146,7 @@ impl Shard {
         // Threads read the time before they take the lock: arrivals are made to rise as seqs do.
         let arrived_us = incoming.now_us.max(self.last_arrived_us);
         self.last_arrived_us = arrived_us;
-        let mut entry = Entry::new(incoming.net, rounded(incoming.net.as_bytes().len()), seq, arrived_us);
+        let mut entry = Entry::new(&mut self.rooms, incoming.net, seq, arrived_us);
         if let Some(routing) = incoming.routing {
             entry.rare_mut().routing = Some(routing.into());
         }
@@ -166,10 +163,9 @@ impl Shard {
         if top.routing() != incoming.routing || !top.tally.holds(1) {
             return self.queue(id, incoming, seq);
         }
-        let existence = Existence::after(top.net());
-        let folding = &mut self.folding;
-        let (bytes, len) = top.parts_mut();
-        folding.find(bytes, len, incoming.net, &mut self.scratch);
+        let (rooms, folding) = (&mut self.rooms, &mut self.folding);
+        let existence = Existence::after(top.net(rooms));
+        folding.find(top.room(rooms), top.len(), incoming.net, &mut self.scratch);
         let (composed, needs) = (folding.composed(), folding.needs());
         if composed.longest_run > RUN_MAX.max(incoming.net.longest_run()) || needs > ENTRY_BYTES_MAX {
             // What does not fold is composed again later, or never: its misfits are counted then.
@@ -182,15 +178,14 @@ impl Shard {
             let before = top.weight();
             let Growth { net_capacity, trackers } = Growth::of(top, needs, incoming, room)?;
             if needs > top.capacity() {
-                self.retired = top.grow(net_capacity);
+                top.grow(rooms, net_capacity);
             }
             if trackers > 0 {
                 top.rare_mut().trackers.reserve_exact(trackers);
             }
             growth = Some((before, top.weight()));
         }
-        let (bytes, len) = top.parts_mut();
-        let len = folding.carry_out(bytes, len, incoming.net, &self.scratch);
+        let len = folding.carry_out(top.room(rooms), top.len(), incoming.net, &self.scratch);
         top.set_len(len);
         note(top, incoming, seq, existence);
         if let Some((before, after)) = growth {
@@ -264,10 +259,19 @@ impl Growth {
             (Some(_), Some(rare)) if rare.trackers.len() < rare.trackers.capacity() => (0, 0),
             (Some(_), Some(rare)) => (slot::TRACKERS_FIRST.max(rare.trackers.len() / 2), 0),
         };
-        let bytes = length.saturating_sub(held) + trackers * slot::TRACKER_BYTES + rare;
-        let Some(left) = room.checked_sub(bytes) else { return Err(Refusal::Cramped { bytes }) };
-        let slack = if length > held { left.min(rounded(length + length / 8) - length) } else { 0 };
-        Ok(Self { net_capacity: length + slack, trackers })
+        let beside = trackers * slot::TRACKER_BYTES + rare;
+        if length <= held {
+            return if beside <= room {
+                Ok(Self { net_capacity: held, trackers })
+            } else {
+                Err(Refusal::Cramped { bytes: beside })
+            };
+        }
+        let bytes = room_bytes(length) - held + beside;
+        if bytes > room {
+            return Err(Refusal::Cramped { bytes });
+        }
+        Ok(Self { net_capacity: length, trackers })
     }
 }
 

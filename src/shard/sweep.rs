@@ -72,7 +72,7 @@ impl Shard {
                 self.slab.get(id.saturating_add(LOOK_AHEAD)).filter(|slot| self.is_before_mark(slot))
                 && let Some(entry) = &ahead.pending
             {
-                prefetch_bytes(entry.net().as_bytes());
+                prefetch_bytes(entry.net(&self.rooms).as_bytes());
             }
             if let Some(slot) =
                 self.slab.get(id).filter(|slot| self.is_before_mark(slot) && slot.may_leave(now_us))

@@ -11,6 +11,7 @@ impl Shard {
         self.validate_orders()?;
         self.validate_flights()?;
         self.validate_weights()?;
+        self.validate_rooms()?;
         self.slab
             .slots()
             .try_for_each(|(id, slot)| self.validate_slot(slot).map_err(|e| format!("slot {id}: {e}")))
@@ -87,6 +88,18 @@ impl Shard {
         }
     }
 
+    fn validate_rooms(&self) -> Result<(), String> {
+        self.rooms.validate()?;
+        let entries: usize =
+            self.slab.slots().map(|(_, slot)| slot.pending.iter().len() + slot.later().len()).sum();
+        let in_use = self.rooms.in_use();
+        if in_use == entries {
+            Ok(())
+        } else {
+            Err(format!("invariant 6: {in_use} rooms, {entries} entries"))
+        }
+    }
+
     fn validate_slot(&self, slot: &Slot) -> Result<(), String> {
         slot.validate()?;
         let flight = slot.flight().and_then(|id| self.hangar.get(id));
@@ -103,13 +116,13 @@ impl Shard {
             last = last_seq;
         }
         for entry in slot.pending.iter().chain(slot.later()) {
-            crate::merge::validate(entry.net())?;
+            crate::merge::validate(entry.net(&self.rooms))?;
         }
         if slot.pending.is_none() && slot.later().len() > 0 {
             return Err("slot invariant 2: something queues behind nothing".into());
         }
         if slot.later().len() > LATER_MAX + 1 {
-            return Err(format!("invariant 6: {} entries queue", slot.later().len()));
+            return Err(format!("invariant 7: {} entries queue", slot.later().len()));
         }
         if slot.is_urgent()
             != self.urgent.iter().any(|id| self.slab.get(*id).is_some_and(|s| std::ptr::eq(s, slot)))
