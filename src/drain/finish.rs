@@ -83,7 +83,7 @@ impl Drain {
             shape: net.shape(),
             creates: net.existence_after(false),
             existed: flying.existed,
-            uncertain: flying.uncertain_until_us.is_some(),
+            uncertain: flying.uncertain_until_us().is_some(),
         };
         match judge(outcome, past) {
             Fate::Settled { existed, noop } => {
@@ -95,7 +95,7 @@ impl Drain {
                 let settlement = Settlement {
                     verdict: Verdict::Done { existed, noop },
                     known: Some(known),
-                    hold_until_us: flying.uncertain_until_us.unwrap_or(0),
+                    hold_until_us: flying.uncertain_until_us().unwrap_or(0),
                     sent_bytes: Some(flying.bytes as u64),
                     misfits: flying.misfits,
                 };
@@ -103,22 +103,22 @@ impl Drain {
                 self.settle_soon(flying.flight, settlement, now_us, landing);
             }
             Fate::Dead(reason) => {
-                flying.letter = Some(reason);
+                flying.trouble_mut().letter = Some(reason);
                 self.bury(flying, item.clone(), now_us);
             }
             Fate::PutBack { reason, after } => {
                 self.counters.failed(&reason);
-                let wait_us = backoff_us(flight.attempts, flight.first_seq).max(after.map_or(0, micros));
+                let wait_us = backoff_us(flight.attempts(), flight.first_seq).max(after.map_or(0, micros));
                 *unbuffered += flying.buffered();
                 self.put_back(&flying.flight, true, now_us.saturating_add(wait_us));
             }
             Fate::Repeat { reason, uncertain } => {
                 self.counters.failed(&reason);
+                let due_us = now_us.saturating_add(backoff_us(item.attempt, flight.first_seq));
                 if uncertain {
                     let until = now_us.saturating_add(self.settings.late_request_bound_us);
-                    flying.uncertain_until_us = Some(until);
+                    flying.trouble_mut().uncertain_until_us = Some(until);
                 }
-                let due_us = now_us.saturating_add(backoff_us(item.attempt, flight.first_seq));
                 self.scheduler.lock().park(due_us, flying, item.clone());
             }
         }
@@ -131,11 +131,11 @@ impl Drain {
         item.action = ItemAction::Net(flying.flight.net.clone());
         self.bank.memory.release_buffer(flying.buffered());
         flying.is_buffered = false;
-        let reason = flying.letter.clone().unwrap_or_default();
+        let reason = flying.letter().unwrap_or_default().to_owned();
         let letter = DeadLetter {
             index: &item.index,
             id: &item.id,
-            routing: flying.flight.routing.as_deref(),
+            routing: flying.flight.routing(),
             operation: &flying.flight.net,
             reason: &reason,
             time_us: self.parts.clock.wall_us(),
@@ -153,8 +153,8 @@ impl Drain {
         self.counters.buried();
         let settlement = Settlement {
             verdict: Verdict::Rejected,
-            known: flying.uncertain_until_us.map(|_| Known::Unknown),
-            hold_until_us: flying.uncertain_until_us.unwrap_or(0),
+            known: flying.uncertain_until_us().map(|_| Known::Unknown),
+            hold_until_us: flying.uncertain_until_us().unwrap_or(0),
             sent_bytes: None,
             misfits: 0,
         };
@@ -268,7 +268,7 @@ fn known_after(flight: &Flight, item: &Item, existed: Option<bool>) -> Known {
         }
         ItemAction::Delete => Known::Absent,
         ItemAction::Net(net) => {
-            let (source, routing) = match &flight.known {
+            let (source, routing) = match flight.known() {
                 Known::Unknown if existed == Some(false) => (None, routing),
                 Known::Unknown => return Known::Unknown,
                 Known::Absent => (None, routing),

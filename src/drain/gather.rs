@@ -1,50 +1,41 @@
 //! The first half of a cycle: from the shards to a batch.
 //!
 //! # Design
-//! Flights are taken shard by shard, a few under one hold of a lock; then each becomes an item, resolved against
-//! what lies below it where the sink wants documents; then the items are put in order. What costs the same for
-//! one as for many is done once a batch: looking up names, reading the base, setting memory aside, sorting.
+//! Flights are taken shard by shard, a few under one hold of a lock, and each becomes an item at once, while its
+//! operation is near. Only those that must be resolved against what lies below them wait until all are taken: the
+//! base is read in one call. Then the items are put in order. What costs the same for one as for many is done once a
+//! batch: looking up names, reading the base, setting memory aside, sorting.
 
 use super::{
     Begun, Dispatch, Drain, Flying, Gathered,
     order::order,
+    ready::{Names, Ready, fly},
     resolve::{Resolved, resolve, whole},
     scheduler::Step,
 };
 use crate::{
     BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Result, Takes,
-    document::IndexId,
-    shard::{Bank, Demand, Flight, Known, Room, Settlement, Taken, Verdict},
-    sink::item_bytes,
+    shard::{Demand, Flight, Known, Room, Settlement, Taken, Verdict},
 };
 use std::sync::Arc;
 
 /// Flights taken under one hold of a shard's lock: a submit waits for no more than that.
 const TAKE_MAX: usize = 4;
 
-/// What becomes of a flight before it is sent, beside being made ready.
-enum Prepared {
-    /// Its item is the last of those that are ready.
-    Ready,
-    Settled(Flight, Settlement),
-    /// The base could not be read now.
-    Later(Flight, String),
-    /// The base is damaged here, and will not get better.
-    Dead(Box<(Flying, Item)>),
-}
-
-/// Flights with their items, in the order in which they were taken.
-#[derive(Default)]
-struct Ready {
-    flying: Vec<Flying>,
-    items: Vec<Item>,
-    bytes: usize,
-}
-
-/// The names of the indices of a batch, each looked up once.
-struct Names<'a> {
-    bank: &'a Bank,
-    names: Vec<Option<Arc<str>>>,
+/// A batch that is being made.
+struct Gather<'a> {
+    drain: &'a Drain,
+    now_us: u64,
+    names: Names<'a>,
+    /// What the shards may still give.
+    room: Room,
+    taken: Taken,
+    ready: Ready,
+    /// Flights that must be resolved against what the base has.
+    asking: Vec<Flight>,
+    /// What was taken does not all fit.
+    is_full: bool,
+    is_any: bool,
 }
 
 impl Drain {
@@ -58,111 +49,21 @@ impl Drain {
             let now_us = self.parts.clock.now_us();
             let pressure = self.bank.memory.pressure();
             let step = self.scheduler.lock().next(now_us, pressure);
-            let (flights, wait) = match step {
+            let mut gather = Gather::new(self, now_us);
+            match step {
                 Step::Pause { until_us } => return Ok(Begun::Wait { until_us }),
                 Step::Again(again) => match self.send_again(again) {
                     Some(dispatch) => return Ok(Begun::Dispatch(dispatch)),
                     None => continue,
                 },
-                Step::Take { demands, first, flush_to } => self.take(now_us, &demands, first, &flush_to),
-            };
-            if flights.is_empty() {
-                return Ok(Begun::Wait { until_us: wait });
+                Step::Take { demands, first, flush_to } => gather.walk(&demands, first, &flush_to),
             }
-            match self.prepare(flights, now_us) {
+            let wait_us = self.scheduler.lock().look_again_us(now_us);
+            match gather.finish() {
                 Gathered::Dispatch(dispatch) => return Ok(Begun::Dispatch(dispatch)),
-                Gathered::Crowded => return Ok(Begun::Wait { until_us: wait }),
                 Gathered::Nothing => {}
+                Gathered::Crowded | Gathered::Empty => return Ok(Begun::Wait { until_us: wait_us }),
             }
-        }
-    }
-
-    /// Walks the shards, a demand at a time, until a batch is full. Also: when to look again.
-    fn take(&self, now_us: u64, demands: &[Demand], first: usize, flush_to: &[u64]) -> (Vec<Flight>, u64) {
-        let mut room =
-            Room { bytes: self.settings.pace.batch_bytes, operations: self.settings.pace.batch_operations };
-        let mut taken = Taken::default();
-        let count = self.bank.shard_count();
-        let demand = |demand: Option<&Demand>, shard: usize| match demand {
-            Some(demand) => *demand,
-            None => Demand::UpTo { seq: flush_to.get(shard).copied().unwrap_or(0) },
-        };
-        'full: for wanted in demands.iter().map(Some).chain([None]) {
-            for shard in (first..count).chain(0..first.min(count)) {
-                let full = self.take_from(shard, demand(wanted, shard), now_us, &mut room, &mut taken);
-                if full {
-                    self.scheduler.lock().stopped_at(shard);
-                    break 'full;
-                }
-            }
-        }
-        let wait = self.scheduler.lock().look_again_us(now_us);
-        (taken.flights, wait)
-    }
-
-    /// Takes what a shard has for a demand, a few at a time so that nobody waits long for its lock. True where it
-    /// stopped for lack of room.
-    fn take_from(
-        &self,
-        shard: usize,
-        mut demand: Demand,
-        now_us: u64,
-        room: &mut Room,
-        taken: &mut Taken,
-    ) -> bool {
-        loop {
-            taken.prepare(TAKE_MAX);
-            let (before, operations) = (taken.flights.len(), room.operations.min(TAKE_MAX));
-            let mut few = Room { operations, ..*room };
-            let has_more = self.bank.with(shard, |shard| shard.take(demand, now_us, &mut few, taken));
-            *room = Room { bytes: few.bytes, operations: room.operations - (operations - few.operations) };
-            if let Demand::Pressure { bytes } = &mut demand {
-                let weight: usize = taken.flights.iter().skip(before).map(Flight::weight).sum();
-                *bytes = bytes.saturating_sub(weight);
-            }
-            if !has_more || room.operations == 0 || room.bytes == 0 {
-                return has_more;
-            }
-        }
-    }
-
-    /// Makes a dispatch of flights: resolved where the sink wants documents, sorted, and within a batch's
-    /// bytes; what does not fit any more goes back as if it had not been taken.
-    fn prepare(&self, flights: Vec<Flight>, now_us: u64) -> Gathered {
-        let first_sent = flights.iter().filter(|flight| flight.attempts == 0);
-        if let Some(oldest_us) = first_sent.map(|flight| flight.arrived_us).min() {
-            self.counters.waited(now_us.saturating_sub(oldest_us));
-        }
-        let mut names = Names { bank: &self.bank, names: Vec::new() };
-        let mut read = self.read_below(&flights, &mut names).into_iter();
-        let (mut ready, mut is_full) = (Ready::with_capacity(flights.len()), false);
-        for flight in flights {
-            let below = if self.asks(&flight) { read.next().transpose() } else { Ok(None) };
-            if is_full {
-                self.put_back(&flight, false, 0);
-                continue;
-            }
-            match self.prepare_one(flight, below, &mut names, &mut ready) {
-                Prepared::Ready => {
-                    if ready.bytes > self.settings.pace.batch_bytes && ready.items.len() > 1 {
-                        is_full = true;
-                        self.take_back(&mut ready);
-                    }
-                }
-                Prepared::Settled(flight, settlement) => self.settle_one(flight, settlement, now_us),
-                Prepared::Later(flight, reason) => {
-                    self.counters.failed(&reason);
-                    let wait_us = super::retry::backoff_us(flight.attempts, flight.first_seq);
-                    self.put_back(&flight, true, now_us + wait_us);
-                }
-                Prepared::Dead(pair) => self.bury(pair.0, pair.1, now_us),
-            }
-        }
-        is_full |= !self.buffer(&mut ready);
-        match self.dispatch(ready) {
-            Some(dispatch) => Gathered::Dispatch(dispatch),
-            None if is_full => Gathered::Crowded,
-            None => Gathered::Nothing,
         }
     }
 
@@ -213,9 +114,9 @@ impl Drain {
     /// Flights that were parked: those with a reason are buried, the others go out as they are.
     fn send_again(&self, again: Vec<(Flying, Item)>) -> Option<Dispatch> {
         let now_us = self.parts.clock.now_us();
-        let mut ready = Ready::with_capacity(again.len());
+        let mut ready = Ready::default();
         for (flying, mut item) in again {
-            if flying.letter.is_some() {
+            if flying.letter().is_some() {
                 self.bury(flying, item, now_us);
                 continue;
             }
@@ -230,145 +131,174 @@ impl Drain {
     fn asks(&self, flight: &Flight) -> bool {
         self.takes == Takes::Documents
             && self.parts.base.is_some()
-            && matches!(flight.known, Known::Unknown)
+            && matches!(flight.known(), Known::Unknown)
             && (flight.needs_the_bit || !flight.net.as_net().decides())
     }
 
-    /// Reads what lies below the flights that ask for it, in one call; an answer for each.
-    fn read_below(&self, flights: &[Flight], names: &mut Names<'_>) -> Vec<Result<Known>> {
-        let asking: Vec<&Flight> = flights.iter().filter(|flight| self.asks(flight)).collect();
+    /// Reads what lies below some flights, in one call; an answer for each.
+    fn read_below(&self, asking: &[Flight], names: &mut Names<'_>) -> Vec<Result<Option<Known>>> {
         let Some(base) = self.parts.base.as_ref().filter(|_| !asking.is_empty()) else { return Vec::new() };
         let indices: Vec<Arc<str>> = asking.iter().map(|flight| names.name(flight.index)).collect();
         let keys: Vec<(&str, &str)> =
-            indices.iter().zip(&asking).map(|(name, f)| (&**name, &*f.id)).collect();
+            indices.iter().zip(asking).map(|(name, flight)| (&**name, &*flight.id)).collect();
         let too_few = || Err(Error::new(ErrorKind::Io, "the base gave too few answers"));
-        let mut answers: Vec<Result<Known>> =
-            base.read(&keys).into_iter().map(|found| found.map(known)).take(keys.len()).collect();
+        let known = |found: Result<_>| found.map(|found| Some(known(found)));
+        let mut answers: Vec<_> = base.read(&keys).into_iter().map(known).take(keys.len()).collect();
         answers.resize_with(keys.len(), too_few);
         answers
     }
+}
 
-    /// Makes a flight ready, or says what else becomes of it. `read`: what the base has, where it was asked.
-    fn prepare_one(
-        &self,
-        flight: Flight,
-        read: Result<Option<Known>>,
-        names: &mut Names<'_>,
-        ready: &mut Ready,
-    ) -> Prepared {
-        if self.takes == Takes::NetOperations {
-            let action = whole(&flight.net).unwrap_or_else(|| ItemAction::Net(flight.net.clone()));
-            let routing = flight.routing.clone();
-            ready.fly(flight, action, routing, names);
-            return Prepared::Ready;
+impl<'a> Gather<'a> {
+    fn new(drain: &'a Drain, now_us: u64) -> Self {
+        let pace = drain.settings.pace;
+        Self {
+            drain,
+            now_us,
+            names: Names { bank: &drain.bank, names: Vec::new() },
+            room: Room { bytes: pace.batch_bytes, operations: pace.batch_operations },
+            taken: Taken::default(),
+            ready: Ready::default(),
+            asking: Vec::new(),
+            is_full: false,
+            is_any: false,
         }
-        let below = match read {
-            Ok(Some(read)) => read,
-            Ok(None) => flight.known.clone(),
+    }
+
+    /// Walks the shards, a demand at a time, until the batch is full.
+    fn walk(&mut self, demands: &[Demand], first: usize, flush_to: &[u64]) {
+        let count = self.drain.bank.shard_count();
+        let demand = |demand: Option<&Demand>, shard: usize| match demand {
+            Some(demand) => *demand,
+            None => Demand::UpTo { seq: flush_to.get(shard).copied().unwrap_or(0) },
+        };
+        for wanted in demands.iter().map(Some).chain([None]) {
+            for shard in (first..count).chain(0..first.min(count)) {
+                if self.take_from(shard, demand(wanted, shard)) {
+                    self.drain.scheduler.lock().stopped_at(shard);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes what a shard has for a demand, a few at a time so that nobody waits long for its lock. True where it
+    /// stopped for lack of room.
+    fn take_from(&mut self, shard: usize, mut demand: Demand) -> bool {
+        loop {
+            let Self { drain, now_us, room, taken, .. } = self;
+            taken.prepare(TAKE_MAX);
+            let operations = room.operations.min(TAKE_MAX);
+            let mut few = Room { operations, ..*room };
+            let has_more = drain.bank.with(shard, |shard| shard.take(demand, *now_us, &mut few, taken));
+            *room = Room { bytes: few.bytes, operations: room.operations - (operations - few.operations) };
+            if let Demand::Pressure { bytes } = &mut demand {
+                let weight: usize = taken.flights.iter().map(Flight::weight).sum();
+                *bytes = bytes.saturating_sub(weight);
+            }
+            self.sort_out();
+            if !has_more || self.is_full || self.room.operations == 0 || self.room.bytes == 0 {
+                return has_more || self.is_full;
+            }
+        }
+    }
+
+    /// Makes what was taken ready, but for those that ask.
+    fn sort_out(&mut self) {
+        let mut flights = std::mem::take(&mut self.taken.flights);
+        self.is_any |= !flights.is_empty();
+        for flight in flights.drain(..) {
+            if !self.is_full && self.drain.asks(&flight) {
+                self.asking.push(flight);
+            } else {
+                self.prepare(flight, Ok(None));
+            }
+        }
+        // Kept for its room.
+        self.taken.flights = flights;
+    }
+
+    /// Makes a dispatch of what was gathered: resolved where the sink wants documents, sorted, and within a batch's
+    /// bytes; what does not fit any more goes back as if it had not been taken.
+    fn finish(mut self) -> Gathered {
+        if !self.is_any {
+            return Gathered::Empty;
+        }
+        if let Some(oldest_us) = self.taken.oldest_us {
+            self.drain.counters.waited(self.now_us.saturating_sub(oldest_us));
+        }
+        let asking = std::mem::take(&mut self.asking);
+        let below = self.drain.read_below(&asking, &mut self.names);
+        for (flight, below) in asking.into_iter().zip(below) {
+            self.prepare(flight, below);
+        }
+        let Self { drain, mut ready, mut is_full, .. } = self;
+        is_full |= !drain.buffer(&mut ready);
+        match drain.dispatch(ready) {
+            Some(dispatch) => Gathered::Dispatch(dispatch),
+            None if is_full => Gathered::Crowded,
+            None => Gathered::Nothing,
+        }
+    }
+
+    /// Makes a flight ready, if it is to be sent. `read`: what the base has, where it was asked.
+    fn prepare(&mut self, flight: Flight, read: Result<Option<Known>>) {
+        let drain = self.drain;
+        if self.is_full {
+            return drain.put_back(&flight, false, 0);
+        }
+        if drain.takes == Takes::NetOperations {
+            let action = whole(&flight.net).unwrap_or_else(|| ItemAction::Net(flight.net.clone()));
+            let routing = flight.routing().map(Into::into);
+            self.ready.fly(flight, action, routing, &mut self.names);
+            return self.bound();
+        }
+        let read = match read {
+            Ok(read) => read,
             // What lies below is damaged. What does not need it goes out: it mends the damage.
             Err(error) if flight.net.as_net().decides() => {
-                self.counters.failed(&error.to_string());
-                Known::Unknown
+                drain.counters.failed(&error.to_string());
+                Some(Known::Unknown)
             }
-            Err(error) if error.kind() == ErrorKind::Damaged => {
-                let action = ItemAction::Net(flight.net.clone());
-                let routing = flight.routing.clone();
-                let (mut flying, item) = fly(flight, action, routing, names);
-                flying.letter = Some(format!("the document below it cannot be read: {error}"));
-                return Prepared::Dead(Box::new((flying, item)));
-            }
-            Err(error) => return Prepared::Later(flight, error.to_string()),
+            Err(error) => return self.unread(flight, &error),
         };
-        match resolve(&flight.net, flight.routing.as_deref(), &below) {
+        let below = read.as_ref().unwrap_or(flight.known());
+        match resolve(&flight.net, flight.routing(), below) {
             Resolved::Send { action, routing, existed, misfits } => {
-                let flying = ready.fly(flight, action, routing, names);
-                if let Some(flying) = flying {
+                if let Some(flying) = self.ready.fly(flight, action, routing, &mut self.names) {
                     (flying.existed, flying.misfits) = (existed, misfits);
                 }
-                Prepared::Ready
+                self.bound();
             }
             Resolved::Settled { existed, noop, misfits } => {
                 let verdict = Verdict::Done { existed: Some(existed), noop };
-                let known = Some(if existed { below } else { Known::Absent });
+                let known = Some(if existed { below.clone() } else { Known::Absent });
                 let settlement = Settlement { verdict, known, hold_until_us: 0, sent_bytes: None, misfits };
-                Prepared::Settled(flight, settlement)
+                drain.settle_one(flight, settlement, self.now_us);
             }
         }
     }
-}
 
-impl Ready {
-    fn with_capacity(count: usize) -> Self {
-        Self { flying: Vec::with_capacity(count), items: Vec::with_capacity(count), bytes: 0 }
-    }
-
-    fn push(&mut self, flying: Flying, item: Item) {
-        self.bytes += flying.bytes;
-        self.flying.push(flying);
-        self.items.push(item);
-    }
-
-    /// Adds a flight with its item.
-    fn fly(
-        &mut self,
-        flight: Flight,
-        action: ItemAction,
-        routing: Option<Box<str>>,
-        names: &mut Names<'_>,
-    ) -> Option<&mut Flying> {
-        let (flying, item) = fly(flight, action, routing, names);
-        self.push(flying, item);
-        self.flying.last_mut()
-    }
-}
-
-impl Names<'_> {
-    fn name(&mut self, index: IndexId) -> Arc<str> {
-        let at = index.0 as usize;
-        if self.names.len() <= at {
-            self.names.resize(at + 1, None);
+    /// What lies below a flight that needs it could not be read: it waits, or is buried where that will not get better.
+    fn unread(&mut self, flight: Flight, error: &Error) {
+        if error.kind() == ErrorKind::Damaged {
+            let (action, routing) = (ItemAction::Net(flight.net.clone()), flight.routing().map(Into::into));
+            let (mut flying, item) = fly(flight, action, routing, &mut self.names);
+            flying.trouble_mut().letter = Some(format!("the document below it cannot be read: {error}"));
+            return self.drain.bury(flying, item, self.now_us);
         }
-        let bank = self.bank;
-        match self.names.get_mut(at) {
-            Some(name) => Arc::clone(name.get_or_insert_with(|| bank.indices.name(index))),
-            None => bank.indices.name(index),
+        self.drain.counters.failed(&error.to_string());
+        let wait_us = super::retry::backoff_us(flight.attempts(), flight.first_seq);
+        self.drain.put_back(&flight, true, self.now_us + wait_us);
+    }
+
+    /// Puts the last flight back where with it the batch has too many bytes.
+    fn bound(&mut self) {
+        if self.ready.bytes > self.drain.settings.pace.batch_bytes && self.ready.items.len() > 1 {
+            self.is_full = true;
+            self.drain.take_back(&mut self.ready);
         }
     }
-}
-
-/// A flight and its item.
-fn fly(
-    flight: Flight,
-    action: ItemAction,
-    routing: Option<Box<str>>,
-    names: &mut Names<'_>,
-) -> (Flying, Item) {
-    let repeatable = match &action {
-        ItemAction::Put(_) | ItemAction::Delete => true,
-        ItemAction::Net(net) => net.is_repeatable(),
-    };
-    let item = Item {
-        index: names.name(flight.index),
-        id: flight.id.clone().into(),
-        routing,
-        action,
-        first_seq: flight.first_seq,
-        last_seq: flight.last_seq,
-        operations: flight.operations,
-        repeatable,
-        attempt: 0,
-    };
-    let bytes = item_bytes(&item);
-    let flying = Flying {
-        flight,
-        existed: None,
-        bytes,
-        is_buffered: false,
-        misfits: 0,
-        uncertain_until_us: None,
-        letter: None,
-    };
-    (flying, item)
 }
 
 fn known(found: Option<BaseDocument>) -> Known {

@@ -25,6 +25,7 @@ mod counters;
 mod finish;
 mod gather;
 mod order;
+mod ready;
 mod resolve;
 mod retry;
 mod scheduler;
@@ -104,6 +105,13 @@ pub(crate) struct Flying {
     is_buffered: bool,
     /// Field operations that met a type that does not fit, when it was resolved.
     misfits: u64,
+    /// What few have.
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What has gone wrong with a flight.
+#[derive(Debug, Default)]
+struct Trouble {
     /// An earlier outcome is unknown, and the request may still be carried out until this time.
     uncertain_until_us: Option<u64>,
     /// It was rejected with this reason, and its dead letter is not written yet.
@@ -111,6 +119,19 @@ pub(crate) struct Flying {
 }
 
 impl Flying {
+    fn uncertain_until_us(&self) -> Option<u64> {
+        self.trouble.as_ref()?.uncertain_until_us
+    }
+
+    /// The reason for which it was rejected.
+    fn letter(&self) -> Option<&str> {
+        self.trouble.as_ref()?.letter.as_deref()
+    }
+
+    fn trouble_mut(&mut self) -> &mut Trouble {
+        self.trouble.get_or_insert_default()
+    }
+
     /// Bytes of the buffers' share that are set aside for its item.
     fn buffered(&self) -> usize {
         if self.is_buffered { self.bytes } else { 0 }
@@ -133,6 +154,8 @@ enum Gathered {
     Dispatch(Dispatch),
     /// Everything settled without being sent, or was put back with a hold: look again at once.
     Nothing,
+    /// Nothing was to be taken.
+    Empty,
     /// The buffers are full with what is out and what is parked: look again when something of that has landed.
     Crowded,
 }

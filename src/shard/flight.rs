@@ -16,7 +16,7 @@ use super::{
     hangar::NONE,
     prefetch::prefetch_bytes,
     slab::{Order, SlotId},
-    slot::{Aloft, ENTRY_BYTES, Entry, Known, SLOT_BYTES, Slot, id_bytes},
+    slot::{Aloft, ENTRY_BYTES, Entry, Known, SLOT_BYTES, Slot, UNKNOWN, id_bytes},
     tally::{Existence, Tracker, Verdict},
 };
 use crate::{
@@ -52,19 +52,25 @@ pub(crate) struct Flight {
     pub(crate) shard: u32,
     slot: SlotId,
     pub(crate) index: IndexId,
-    pub(crate) id: SmolStr,
-    pub(crate) routing: Option<Box<str>>,
-    pub(crate) net: NetOperation,
-    /// What the shard knew of the document below.
-    pub(crate) known: Known,
-    pub(crate) first_seq: u64,
-    pub(crate) last_seq: u64,
-    pub(crate) arrived_us: u64,
-    /// How often these operations were sent and put back before.
-    pub(crate) attempts: u32,
-    pub(crate) operations: u64,
     /// Statuses or counts depend on whether the document existed.
     pub(crate) needs_the_bit: bool,
+    pub(crate) id: SmolStr,
+    pub(crate) net: NetOperation,
+    pub(crate) first_seq: u64,
+    pub(crate) last_seq: u64,
+    pub(crate) operations: u64,
+    /// What few flights have: a batch has many of them, and is gone over several times.
+    rare: Option<Box<Luggage>>,
+}
+
+/// What few flights have.
+#[derive(Debug, Default)]
+struct Luggage {
+    routing: Option<Box<str>>,
+    /// What the shard knew of the document below.
+    known: Known,
+    /// How often these operations were sent and put back before.
+    attempts: u32,
 }
 
 /// How a flight ended.
@@ -85,6 +91,8 @@ pub(crate) struct Settlement {
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) flights: Vec<Flight>,
+    /// When the oldest of those arrived that were not sent before.
+    pub(crate) oldest_us: Option<u64>,
     /// Operations are copied into it one behind the other: one allocation and one count for many, and whoever goes
     /// over them finds them side by side.
     chunk: BytesMut,
@@ -207,17 +215,18 @@ impl Shard {
             shard: self.number,
             slot: id,
             index: slot.index,
+            needs_the_bit: aloft.tally.needs_the_bit(aloft.trackers()),
             id: slot.id.clone(),
-            routing: aloft.routing().map(Into::into),
             net: aloft.net.clone(),
-            known: slot.known().clone(),
             first_seq: aloft.first_seq,
             last_seq: aloft.last_seq,
-            arrived_us: aloft.arrived_us,
-            attempts: aloft.attempts(),
             operations: aloft.tally.operations.into(),
-            needs_the_bit: aloft.tally.needs_the_bit(aloft.trackers()),
+            rare: Luggage::of(&aloft, slot.known()),
         });
+        if aloft.attempts() == 0 {
+            let oldest_us = taken.oldest_us.get_or_insert(aloft.arrived_us);
+            *oldest_us = (*oldest_us).min(aloft.arrived_us);
+        }
         let weight = aloft.weight();
         self.weight.total = self.weight.total + weight - waited;
         self.weight.aloft += weight;
@@ -445,10 +454,35 @@ impl Shard {
     }
 }
 
+impl Luggage {
+    fn of(aloft: &Aloft, known: &Known) -> Option<Box<Self>> {
+        if matches!(known, Known::Unknown) && aloft.rare.is_none() {
+            return None;
+        }
+        let (routing, attempts) = (aloft.routing().map(Into::into), aloft.attempts());
+        Some(Box::new(Self { routing, known: known.clone(), attempts }))
+    }
+}
+
 impl Flight {
+    /// The routing of its operations.
+    pub(crate) fn routing(&self) -> Option<&str> {
+        self.rare.as_ref()?.routing.as_deref()
+    }
+
+    /// What the shard knew of the document below.
+    pub(crate) fn known(&self) -> &Known {
+        self.rare.as_ref().map_or(&UNKNOWN, |rare| &rare.known)
+    }
+
+    /// How often these operations were sent and put back before.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.attempts)
+    }
+
     /// About what its slot weighs.
     pub(crate) fn weight(&self) -> usize {
-        SLOT_BYTES + ENTRY_BYTES + id_bytes(&self.id) + self.net.weight() + self.known.weight()
+        SLOT_BYTES + ENTRY_BYTES + id_bytes(&self.id) + self.net.weight() + self.known().weight()
     }
 }
 

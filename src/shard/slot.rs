@@ -279,7 +279,8 @@ pub(crate) fn id_bytes(id: &str) -> usize {
     if id.len() <= ID_INLINE_BYTES { 0 } else { id.len() + 24 }
 }
 
-static UNKNOWN: Known = Known::Unknown;
+/// What is known where nothing is.
+pub(super) static UNKNOWN: Known = Known::Unknown;
 
 impl Slot {
     pub(crate) fn new(tag: u32, index: IndexId, id: &str) -> Self {

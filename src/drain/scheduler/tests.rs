@@ -51,15 +51,7 @@ fn pair(flight: Flight, bytes: usize) -> (Flying, Item) {
         repeatable: true,
         attempt: 0,
     };
-    let flying = Flying {
-        flight,
-        existed: None,
-        bytes,
-        is_buffered: false,
-        misfits: 0,
-        uncertain_until_us: None,
-        letter: None,
-    };
+    let flying = Flying { flight, existed: None, bytes, is_buffered: false, misfits: 0, trouble: None };
     (flying, item)
 }
 

@@ -241,9 +241,9 @@ fn a_known_document_is_what_the_next_flight_is_told() {
     let mut bench = Bench::new();
     bench.submit("a", Action::Index(b"{}"));
     let flight = bench.take(Demand::UpTo { seq: u64::MAX }).remove(0);
-    assert!(matches!(flight.known, Known::Unknown));
+    assert!(matches!(flight.known(), Known::Unknown));
     assert!(bench.settle(&flight, Some(document("{}"))));
     bench.update("a", COUNT);
     let flight = bench.take(Demand::UpTo { seq: u64::MAX }).remove(0);
-    assert!(matches!(flight.known, Known::Document { ref source, .. } if source == "{}"));
+    assert!(matches!(flight.known(), Known::Document { source, .. } if source == "{}"));
 }
