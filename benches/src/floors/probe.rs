@@ -2,20 +2,21 @@
 //!
 //! # Design
 //! An index word has 12 bits of the hash and the number of a slot: a miss touches one line, a hit two. The words are
-//! atomic and lie beside the lock, so that they can be asked for before it is taken; they change only under it.
+//! atomic and lie beside the lock, so that they can be asked for before it is taken; they are read and written under it.
+//! The table has no more places than it needs and two slots share a line, because what these floors wait for is memory.
 //!
 //! # Invariants
 //! 1. The table never grows: it is made for the documents of the workload, and a fifth of it is never taken.
-//! 2. A word that names a slot never changes.
 
 use super::{INDEX_NUMBER, SHARDS, hash, json::Splitter, shard_of};
 use crate::{
     peer::{BATCH, Peer},
     sync::Mutex,
-    workload::Operation,
+    workload::{ID_BYTES, Operation},
 };
 use crossbeam_utils::CachePadded;
 use foldhash::fast::FixedState;
+use prefetch_index::prefetch_index;
 use std::{
     cell::RefCell,
     sync::atomic::{AtomicU32, Ordering},
@@ -24,7 +25,8 @@ use std::{
 /// Bits of an index word that name a slot; those above it are a tag.
 const SLOT_BITS: u32 = 20;
 /// Bytes of an id that a slot holds.
-const INLINE_BYTES: usize = 32;
+const INLINE_BYTES: usize = 24;
+const _: () = assert!(ID_BYTES <= INLINE_BYTES, "every id of a workload is in its slot");
 
 /// What is done with the body of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,8 @@ thread_local! {
 pub struct Probe {
     scan: Scan,
     state: FixedState,
-    mask: usize,
+    /// Index words of a shard.
+    places: usize,
     shards: Box<[CachePadded<Shard>]>,
 }
 
@@ -54,23 +57,17 @@ struct Shard {
     slots: Mutex<Vec<Slot>>,
 }
 
-/// A key and its count: one line of the cache.
+/// A key and its count: half a line of the cache, and never in two.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(32))]
 struct Slot {
     id: [u8; INLINE_BYTES],
-    index: u32,
-    id_bytes: u32,
-    operations: u64,
-    body_bytes: u64,
+    index: u16,
+    id_bytes: u16,
+    operations: u32,
 }
 
-/// Where an operation goes, and what was seen there early.
-#[derive(Clone, Copy, Debug, Default)]
-struct Place {
-    hash: u64,
-    early: u32,
-}
+const _: () = assert!(size_of::<Slot>() == 32, "two slots fill a line");
 
 impl Probe {
     /// A table for so many documents.
@@ -78,57 +75,54 @@ impl Probe {
         // Shards are not evenly filled: a quarter and a few more than their share.
         let share = usize::try_from(documents).unwrap_or(0) / SHARDS;
         let room = share + share / 4 + 64;
-        let places = (room + room / 4).next_power_of_two();
+        let places = room + room / 4;
         let made = |_| {
             let words = (0..places).map(|_| AtomicU32::new(0)).collect();
             CachePadded::new(Shard { words, slots: Mutex::new(Vec::with_capacity(room)) })
         };
         let shards = (0..SHARDS).map(made).collect();
-        Self { scan, state: FixedState::with_seed(1), mask: places - 1, shards }
+        Self { scan, state: FixedState::with_seed(1), places, shards }
     }
 
     /// Documents and operations counted.
     pub fn counts(&self) -> (u64, u64) {
         self.shards.iter().fold((0, 0), |(documents, operations), shard| {
             let slots = shard.slots.lock();
-            let here: u64 = slots.iter().map(|slot| slot.operations).sum();
+            let here: u64 = slots.iter().map(|slot| u64::from(slot.operations)).sum();
             (documents + slots.len() as u64, operations + here)
         })
     }
 
     /// Hashes the key and asks for its line of the index.
     #[inline]
-    fn place(&self, operation: &Operation<'_>) -> Place {
+    fn ask(&self, operation: &Operation<'_>) -> u64 {
         let hash = hash(&self.state, operation.id);
-        let word = self.shards.get(shard_of(hash)).and_then(|shard| shard.words.get(self.start(hash)));
-        Place { hash, early: word.map_or(0, |word| word.load(Ordering::Relaxed)) }
+        if let Some(shard) = self.shards.get(shard_of(hash)) {
+            prefetch_index(&shard.words, self.start(hash));
+        }
+        hash
     }
 
+    /// The place at which a search begins: as far into the table as the lower half of the hash is into its range.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "masked to a place in the table")]
     fn start(&self, hash: u64) -> usize {
-        hash as usize & self.mask
+        let part = (hash & 0xffff_ffff) * self.places as u64;
+        (part >> 32) as usize
     }
 
     #[inline]
-    fn count(&self, place: Place, operation: &Operation<'_>) {
-        let Some(shard) = self.shards.get(shard_of(place.hash)) else { return };
-        shard.count(self.start(place.hash), place, operation);
+    fn count(&self, hash: u64, operation: &Operation<'_>) {
+        let Some(shard) = self.shards.get(shard_of(hash)) else { return };
+        shard.count(self.start(hash), tag(hash), operation);
     }
 }
 
 impl Shard {
-    fn count(&self, start: usize, place: Place, operation: &Operation<'_>) {
-        let mask = self.words.len() - 1;
-        let tag = tag(place.hash);
+    fn count(&self, start: usize, tag: u32, operation: &Operation<'_>) {
         let mut slots = self.slots.lock();
-        let (mut at, mut word) = (start, place.early);
-        loop {
-            let Some(cell) = self.words.get(at) else { return };
-            // A slot once named stays: what was seen early is asked for again only if it was nothing.
-            if word == 0 {
-                word = cell.load(Ordering::Relaxed);
-            }
+        let (before, from_start) = self.words.split_at(start);
+        for cell in from_start.iter().chain(before) {
+            let word = cell.load(Ordering::Relaxed);
             if word == 0 {
                 slots.push(Slot::new(operation));
                 cell.store(tag | u32::try_from(slots.len()).unwrap_or(0), Ordering::Relaxed);
@@ -140,11 +134,8 @@ impl Shard {
                 && slot.is(operation.id)
             {
                 slot.operations += 1;
-                slot.body_bytes += operation.body.len() as u64;
                 return;
             }
-            at = (at + 1) & mask;
-            word = 0;
         }
     }
 }
@@ -161,14 +152,14 @@ impl Slot {
         for (place, byte) in id.iter_mut().zip(operation.id.bytes()) {
             *place = byte;
         }
-        let id_bytes = u32::try_from(operation.id.len()).unwrap_or(u32::MAX);
-        Self { id, index: INDEX_NUMBER, id_bytes, operations: 1, body_bytes: operation.body.len() as u64 }
+        let id_bytes = u16::try_from(operation.id.len()).unwrap_or(u16::MAX);
+        Self { id, index: INDEX_NUMBER, id_bytes, operations: 1 }
     }
 
     #[inline]
     fn is(&self, id: &str) -> bool {
         self.index == INDEX_NUMBER
-            && self.id_bytes as usize == id.len()
+            && usize::from(self.id_bytes) == id.len()
             && self.id.get(..id.len()) == Some(id.as_bytes())
     }
 }
@@ -182,18 +173,18 @@ fn split(splitter: &mut Splitter, operation: &Operation<'_>) {
 impl Peer for Probe {
     #[inline]
     fn submit(&self, operation: &Operation<'_>) {
-        let place = self.place(operation);
+        let hash = self.ask(operation);
         if self.scan == Scan::Validating {
             SPLITTER.with_borrow_mut(|splitter| split(splitter, operation));
         }
-        self.count(place, operation);
+        self.count(hash, operation);
     }
 
     fn submit_batch(&self, operations: &[Operation<'_>]) {
-        let mut places = [Place::default(); BATCH];
+        let mut hashes = [0; BATCH];
         for chunk in operations.chunks(BATCH) {
-            for (place, operation) in places.iter_mut().zip(chunk) {
-                *place = self.place(operation);
+            for (hash, operation) in hashes.iter_mut().zip(chunk) {
+                *hash = self.ask(operation);
             }
             if self.scan == Scan::Validating {
                 SPLITTER.with_borrow_mut(|splitter| {
@@ -202,8 +193,8 @@ impl Peer for Probe {
                     }
                 });
             }
-            for (place, operation) in places.iter().zip(chunk) {
-                self.count(*place, operation);
+            for (hash, operation) in hashes.iter().zip(chunk) {
+                self.count(*hash, operation);
             }
         }
     }
