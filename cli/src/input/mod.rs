@@ -56,6 +56,18 @@ impl Source {
         std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|data| data.len())
     }
 
+    /// True for a regular file that is not compressed.
+    pub fn is_plain_file(&self) -> bool {
+        let Self::File(path) = self else { return false };
+        let begin = || {
+            let mut magic = Vec::with_capacity(ZSTD.len());
+            File::open(path)?.take(ZSTD.len() as u64).read_to_end(&mut magic).map(|_| magic)
+        };
+        // What is no file is not opened: it may wait for a writer. A file that cannot be read is refused when it is opened.
+        self.bytes().is_some()
+            && begin().is_ok_and(|magic| matches!(Compression::of(&magic), Compression::Plain))
+    }
+
     /// Opens the source. `position` rises by what is read of it, before decompression.
     pub fn open(&self, position: Arc<AtomicU64>) -> io::Result<Lines> {
         let raw: Box<dyn Read + Send> = match self {

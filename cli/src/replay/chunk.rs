@@ -7,8 +7,8 @@
 //! # Invariants
 //! 1. The lengths in `entries` add up to the lengths of `names` and `lines`, in order.
 
+use super::queued::{Names, Queued};
 use crate::bulk::Verb;
-use millpond::{Action, Operation};
 
 /// Chunks that grew beyond this are not kept for use again.
 const KEPT_BYTES_MAX: usize = 512 * 1024;
@@ -36,47 +36,15 @@ struct Entry {
     body_bytes: usize,
 }
 
-/// One operation in a chunk.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Queued<'a> {
-    pub(super) operation: Operation<'a>,
-    /// The number of the action line.
-    pub(super) line: u64,
-    /// Of the key.
-    pub(super) hash: u64,
-    pub(super) action_line: &'a [u8],
-    /// Empty where there is none.
-    pub(super) body_line: &'a [u8],
-}
-
-impl Queued<'_> {
-    /// Bytes of the operation as bulk lines, whether or not the last one has its end.
-    pub(super) fn bytes(&self) -> u64 {
-        [self.action_line, self.body_line]
-            .into_iter()
-            .filter(|line| !line.is_empty())
-            .map(|line| line.len() as u64 + u64::from(!line.ends_with(b"\n")))
-            .sum()
-    }
-}
-
-/// The decoded names of an operation.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Names<'a> {
-    pub(super) index: &'a str,
-    pub(super) id: &'a str,
-    pub(super) routing: Option<&'a str>,
-}
-
 impl Chunk {
-    pub(super) fn push(&mut self, verb: Verb, names: Names<'_>, line: u64, hash: u64, lines: [&[u8]; 2]) {
+    pub(super) fn push(&mut self, queued: &Queued<'_>) {
+        let Queued { verb, names, line, hash, action_line, body_line } = *queued;
         for name in [names.index, names.id, names.routing.unwrap_or_default()] {
             self.names.push_str(name);
         }
-        for line in lines {
+        for line in [action_line, body_line] {
             self.lines.extend_from_slice(line);
         }
-        let [action_bytes, body_bytes] = lines.map(<[u8]>::len);
         self.entries.push(Entry {
             verb,
             line,
@@ -84,8 +52,8 @@ impl Chunk {
             index_bytes: names.index.len(),
             id_bytes: names.id.len(),
             routing_bytes: names.routing.map(str::len),
-            action_bytes,
-            body_bytes,
+            action_bytes: action_line.len(),
+            body_bytes: body_line.len(),
         });
     }
 
@@ -116,15 +84,9 @@ impl Chunk {
             let routing = entry.routing_bytes.map(|bytes| take_name(&mut names, bytes));
             let action_line = take_line(&mut lines, entry.action_bytes);
             let body_line = take_line(&mut lines, entry.body_bytes);
-            let body = without_end(body_line);
-            let action = match entry.verb {
-                Verb::Index => Action::Index(body),
-                Verb::Create => Action::Create(body),
-                Verb::Update => Action::Update(body),
-                Verb::Delete => Action::Delete,
-            };
-            let operation = Operation { index, id, routing, action };
-            Queued { operation, line: entry.line, hash: entry.hash, action_line, body_line }
+            let Entry { verb, line, hash, .. } = *entry;
+            let names = Names { index, id, routing };
+            Queued { verb, names, line, hash, action_line, body_line }
         })
     }
 }
@@ -141,34 +103,29 @@ fn take_line<'a>(lines: &mut &'a [u8], bytes: usize) -> &'a [u8] {
     line
 }
 
-/// A line without the break at its end, be it of Unix or of Windows.
-fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millpond::{Action, Operation};
 
     #[test]
     fn operations_come_out_as_they_went_in() {
         let mut chunk = Chunk::default();
         let names = Names { index: "a", id: "é1", routing: Some("") };
-        chunk.push(Verb::Index, names, 1, 7, [b"action\n", b"{\"x\":1}\r\n"]);
-        chunk.push(Verb::Delete, Names { routing: None, ..names }, 3, 8, [b"delete", b""]);
+        chunk.push(&Queued::new(Verb::Index, names, 1, [b"action\n", b"{\"x\":1}\r\n"]));
+        let names = Names { routing: None, ..names };
+        let last = Queued { hash: 8, ..Queued::new(Verb::Delete, names, 3, [b"delete", b""]) };
+        chunk.push(&last);
         let queued: Vec<Queued<'_>> = chunk.operations().collect();
         assert_eq!(
-            queued.iter().map(|queued| queued.operation).collect::<Vec<_>>(),
+            queued.iter().map(Queued::operation).collect::<Vec<_>>(),
             [
                 Operation { index: "a", id: "é1", routing: Some(""), action: Action::Index(b"{\"x\":1}") },
                 Operation { index: "a", id: "é1", routing: None, action: Action::Delete },
             ]
         );
-        assert_eq!(
-            queued.iter().map(|queued| (queued.line, queued.hash)).collect::<Vec<_>>(),
-            [(1, 7), (3, 8)]
-        );
+        assert_eq!(queued.iter().map(|queued| queued.line).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(queued.last().map(|queued| queued.hash), Some(8));
         assert_eq!(queued.iter().map(Queued::bytes).collect::<Vec<_>>(), [16, 7]);
         chunk.clear();
         assert!(chunk.is_empty() && chunk.bytes() == 0 && chunk.operations().next().is_none());

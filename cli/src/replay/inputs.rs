@@ -65,6 +65,11 @@ impl Inputs {
         Arc::clone(&self.names)
     }
 
+    /// True if no read waits for more than the disk: all are plain files.
+    pub(super) fn are_at_hand(&self) -> bool {
+        self.sources.iter().all(Source::is_plain_file)
+    }
+
     /// The size of all inputs, if it is known.
     pub(super) fn bytes(&self) -> Option<u64> {
         self.sources.iter().map(Source::bytes).sum()

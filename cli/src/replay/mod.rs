@@ -10,6 +10,10 @@
 //! order; writers submit them. The main thread only watches: it draws the bar, samples memory, takes the
 //! ends of the threads as events, and closes the engine when the last writer has ended.
 //!
+//! With one writer and plain files there is no writer: the reader submits. What it reads is there when it asks, so that a
+//! second thread would wait for the first and cost what it takes to wake it and to move the lines to another processor.
+//! Input that has to be unpacked, or may keep one waiting, is read ahead.
+//!
 //! # The end
 //! Input that has ended and an interrupt come together in one way out: writers finish the chunks they were given,
 //! the engine is closed, which drains it, and the report is made. A thread that waits for input after an
@@ -21,8 +25,11 @@
 
 mod chunk;
 mod inputs;
+mod queued;
 mod reader;
 mod report;
+mod spread;
+mod submitter;
 mod writer;
 
 use crate::{
@@ -36,9 +43,11 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use inputs::Inputs;
-use reader::{Reader, Spread};
+use reader::Reader;
 use report::Report;
+use spread::Spread;
 use std::{any::Any, num::NonZeroUsize, sync::Arc, time::Duration};
+use submitter::Submitter;
 use writer::Writer;
 
 /// Chunks that are read ahead of the writers.
@@ -106,7 +115,7 @@ struct Run {
 /// The end of a thread.
 enum Event {
     Reader(Result),
-    Writer(Result<writer::End>),
+    Writer(Result<submitter::End>),
     Drained(Result),
 }
 
@@ -115,30 +124,32 @@ impl Run {
     fn fold(&mut self, args: &Replay, inputs: Inputs) -> Result {
         let writers = args.writers.map_or_else(writers_default, NonZeroUsize::get).min(WRITERS_MAX);
         let (events, ended) = unbounded();
-        let (recycle, recycled) = unbounded();
-        let mut chunks = Vec::with_capacity(writers);
-        for number in 0..writers {
-            let (sender, receiver) = unbounded();
-            chunks.push(sender);
-            let writer = Writer {
-                engine: self.pond.engine.clone(),
-                chunks: receiver,
-                recycle: recycle.clone(),
-                rejects: Arc::clone(&self.rejects),
-                sources: inputs.names(),
-                stop: self.stop.clone(),
-                distinct_capacity: DISTINCT_BYTES / size_of::<u64>() / writers,
-            };
-            start(&format!("writer-{number}"), &events, Event::Writer, move || writer.run())?;
-        }
+        let submitter = || {
+            let capacity = DISTINCT_BYTES / size_of::<u64>() / writers;
+            let rejects = Arc::clone(&self.rejects);
+            Submitter::new(self.pond.engine.clone(), rejects, inputs.names(), self.stop.clone(), capacity)
+        };
+        let spread = if writers == 1 && inputs.are_at_hand() {
+            Spread::to_engine(submitter())
+        } else {
+            let (recycle, recycled) = unbounded();
+            let mut chunks = Vec::with_capacity(writers);
+            for number in 0..writers {
+                let (sender, receiver) = unbounded();
+                chunks.push(sender);
+                let writer = Writer { submitter: submitter(), chunks: receiver, recycle: recycle.clone() };
+                start(&format!("writer-{number}"), &events, Event::Writer, move || writer.run())?;
+            }
+            Spread::over(chunks, recycled, READ_AHEAD_BYTES)
+        };
         let reader = Reader {
-            spread: Spread::new(chunks, recycled, READ_AHEAD_BYTES),
+            spread,
             index: args.index.clone(),
             rejects: Arc::clone(&self.rejects),
             stop: self.stop.clone(),
             position: self.progress.position(),
         };
-        start("reader", &events, Event::Reader, move || reader.run(&inputs))?;
+        start_reader(reader, inputs, &events)?;
 
         let (mut running, mut is_reading) = (writers, true);
         // Writers end when the reader has let go of them, which may be before it says how it ended. After a stop it may
@@ -245,6 +256,19 @@ impl Run {
             None => Ok(WELL),
         }
     }
+}
+
+/// Starts the reader, which tells how it has ended, and as what else if it was the writer as well.
+fn start_reader(mut reader: Reader, inputs: Inputs, events: &Sender<Event>) -> Result {
+    if !reader.spread.submits() {
+        return start("reader", events, Event::Reader, move || reader.run(&inputs));
+    }
+    let read = events.clone();
+    start("reader", events, Event::Writer, move || {
+        // Sending fails only when the main thread no longer listens.
+        let _ = read.send(Event::Reader(reader.run(&inputs)));
+        reader.spread.end()
+    })
 }
 
 /// Starts a thread whose end comes as an event, a panic as a failure.

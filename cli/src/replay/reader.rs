@@ -1,21 +1,22 @@
-//! The reader: lines become operations, spread over the writers by key.
+//! The reader: lines become operations.
 //!
 //! # Design
-//! Read-ahead is bounded in bytes. The reader alone keeps the account: a chunk counts from when it is sent until
-//! it comes back empty, and over the bound the reader waits for one to come back. Before the input is asked for
-//! more, what was read goes out, so that a slow pipe holds nothing back.
+//! Operations of the plain form are taken as they lie in the buffer of the input, many at once; all others line by line.
+//! Before the input is asked for more, what was read goes out, so that a slow pipe holds nothing back.
 //!
 //! # Where the stream goes on after a bad line
 //! An action line whose verb is known says whether a body follows, and both are refused together. One that makes
 //! no sense at all is followed by its body, unless the next line reads as the start of an operation.
 //!
 //! # Invariants
-//! 1. All operations of a key go to one writer, in the order of the input.
-//! 2. Every line that is not blank is in a chunk, or was refused, or the reader was stopped before it.
+//! 1. Operations go on in the order of the input.
+//! 2. Every line that is not blank went on, or was refused, or the reader was stopped before it.
+//! 3. What was read before a failure goes on as well.
 
 use super::{
-    chunk::{Chunk, Names},
     inputs::Inputs,
+    queued::{BATCH, Names, Queued},
+    spread::Spread,
 };
 use crate::{
     bulk::{self, ActionLine, BadLine, PlainLine, Verb},
@@ -25,19 +26,10 @@ use crate::{
     sync::Stop,
     units,
 };
-use crossbeam_channel::{Receiver, Sender};
 use std::{
-    hash::{BuildHasher, RandomState},
     io,
     sync::{Arc, atomic::AtomicU64},
 };
-use twox_hash::XxHash3_64;
-
-/// The size at which a chunk goes out.
-const CHUNK_BYTES: usize = 128 * 1024;
-const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-/// Characters of a made-up id: 120 bits, as Elasticsearch's.
-const ID_CHARACTERS: u32 = 20;
 
 /// Reads all inputs, one after the other.
 #[derive(Debug)]
@@ -52,16 +44,17 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Reads until the inputs end or the stop is set. A read that fails ends it: what follows cannot be trusted.
-    pub(super) fn run(mut self, inputs: &Inputs) -> Result {
+    pub(super) fn run(&mut self, inputs: &Inputs) -> Result {
         for (number, source) in inputs.sources.iter().enumerate() {
             self.spread.source = number;
             let name = source.to_string();
             let lines = source
                 .open(Arc::clone(&self.position))
                 .map_err(|error| Failure::io(format!("opening {name}"), &error))?;
-            let step = Step { reader: &mut self, name: &name, lines, action: Vec::new(), body: Vec::new() };
-            step.run()?;
+            let step = Step { reader: &mut *self, name: &name, lines, action: Vec::new(), body: Vec::new() };
+            let read = step.run();
             self.spread.send_all();
+            read?;
         }
         Ok(())
     }
@@ -87,7 +80,7 @@ impl Step<'_> {
         let mut is_read = false;
         while !self.reader.stop.is_set() {
             if !is_read {
-                self.take_plain();
+                self.take_plain()?;
                 if !self.next_action()? {
                     break;
                 }
@@ -114,23 +107,22 @@ impl Step<'_> {
     }
 
     /// Takes in operations as they lie in the buffer, until one is not whole there or is not of the plain form.
-    fn take_plain(&mut self) {
+    fn take_plain(&mut self) -> Result {
         let Reader { spread, index, stop, .. } = &mut *self.reader;
+        let (text, before) = (self.lines.buffered(), self.lines.number());
+        let mut plain = Plain { text, number: before, index: index.as_deref() };
+        let mut batch = Vec::with_capacity(BATCH);
         while !stop.is_set() {
-            let text = self.lines.buffered();
-            let Some((action, rest)) = first_line(text) else { return };
-            let Some(line) = PlainLine::read(action) else { return };
-            let Some(name) = line.index.or(index.as_deref()) else { return };
-            let (body, lines) = match first_line(rest) {
-                _ if !line.verb.has_body() => (&[][..], 1),
-                Some((body, _)) => (body, 2),
-                None => return,
-            };
-            let names = Names { index: name, id: line.id, routing: None };
-            spread.push(line.verb, names, self.lines.number() + 1, [action, body]);
-            let bytes = action.len() + body.len();
-            self.lines.take(bytes, lines);
+            batch.clear();
+            batch.extend(plain.by_ref().take(BATCH));
+            if batch.is_empty() {
+                break;
+            }
+            spread.take_in(&batch)?;
         }
+        let (bytes, lines) = (text.len() - plain.text.len(), plain.number - before);
+        self.lines.take(bytes, lines);
+        Ok(())
     }
 
     /// Reads an action line; false at the end of the input.
@@ -170,15 +162,13 @@ impl Step<'_> {
         let reason = match (line.index.as_deref().or(self.reader.index.as_deref()), line.id.as_deref()) {
             (Some(index), Some(id)) => {
                 let names = Names { index, id, routing: line.routing.as_deref() };
-                self.reader.spread.push(line.verb, names, number, [action, body]);
-                return Ok(());
+                return self.reader.spread.take_in(&[Queued::new(line.verb, names, number, [action, body])]);
             }
             (Some(index), None) if line.verb.makes_id() => {
                 made = self.reader.spread.ids.next();
                 let names = Names { index, id: &made, routing: line.routing.as_deref() };
                 // The line as it goes on names the id, so that a refused one is the same document when replayed.
-                self.reader.spread.push(line.verb, names, number, [action, body]);
-                return Ok(());
+                return self.reader.spread.take_in(&[Queued::new(line.verb, names, number, [action, body])]);
             }
             (None, _) => "the line has no _index: add one, or pass --index NAME".to_owned(),
             (_, None) => format!("the line has no _id, and {} needs one", line.verb.name()),
@@ -269,6 +259,30 @@ impl Step<'_> {
     }
 }
 
+/// Operations of the plain form at the start of a text.
+struct Plain<'a> {
+    text: &'a [u8],
+    /// The number of the line before the text.
+    number: u64,
+    /// Stands in where a line names no index.
+    index: Option<&'a str>,
+}
+
+impl<'a> Iterator for Plain<'a> {
+    type Item = Queued<'a>;
+
+    fn next(&mut self) -> Option<Queued<'a>> {
+        let (action, rest) = first_line(self.text)?;
+        let line = PlainLine::read(action)?;
+        let names = Names { index: line.index.or(self.index)?, id: line.id, routing: None };
+        let number = self.number + 1;
+        let (body, rest) = if line.verb.has_body() { first_line(rest)? } else { (&[][..], rest) };
+        self.text = rest;
+        self.number = number + u64::from(line.verb.has_body());
+        Some(Queued::new(line.verb, names, number, [action, body]))
+    }
+}
+
 /// The first line of a text, with its end, and what comes behind it.
 #[inline]
 fn first_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -285,142 +299,4 @@ enum Place {
 /// A refused line could not be kept. Reading on would lose it.
 pub(super) fn unwritable(error: &io::Error) -> Failure {
     Failure::io("writing refused lines to --rejects", error)
-}
-
-/// Chunks on their way to the writers, and the account of them.
-#[derive(Debug)]
-pub(super) struct Spread {
-    source: usize,
-    writers: Vec<(Chunk, Sender<Chunk>)>,
-    recycled: Receiver<Chunk>,
-    empty: Vec<Chunk>,
-    /// Chunks that were sent and have not come back, in operations' bytes.
-    out_bytes: usize,
-    out_bytes_max: usize,
-    ids: Ids,
-}
-
-impl Spread {
-    pub(super) fn new(writers: Vec<Sender<Chunk>>, recycled: Receiver<Chunk>, bytes_max: usize) -> Self {
-        let writers = writers.into_iter().map(|sender| (Chunk::default(), sender)).collect();
-        let ids = Ids { start: RandomState::new().hash_one("ids"), count: 0 };
-        Self { source: 0, writers, recycled, empty: Vec::new(), out_bytes: 0, out_bytes_max: bytes_max, ids }
-    }
-
-    /// Adds an operation to the chunk of its writer.
-    fn push(&mut self, verb: Verb, names: Names<'_>, line: u64, lines: [&[u8]; 2]) {
-        let hash = key_hash(names);
-        let number = writer_of(hash, self.writers.len());
-        let Some((chunk, _)) = self.writers.get_mut(number) else { return };
-        chunk.push(verb, names, line, hash, lines);
-        if chunk.bytes() >= CHUNK_BYTES {
-            self.send(number);
-        }
-    }
-
-    /// Sends every chunk that holds something.
-    fn send_all(&mut self) {
-        for number in 0..self.writers.len() {
-            self.send(number);
-        }
-    }
-
-    fn send(&mut self, number: usize) {
-        let Some((chunk, sender)) = self.writers.get_mut(number) else { return };
-        if chunk.is_empty() {
-            return;
-        }
-        let mut full = std::mem::replace(chunk, self.empty.pop().unwrap_or_default());
-        full.source = self.source;
-        self.out_bytes += full.bytes();
-        // A writer that has gone was stopped; its chunk counts for nothing any more.
-        if let Err(returned) = sender.send(full) {
-            self.out_bytes -= returned.0.bytes();
-        }
-        while let Ok(chunk) = self.recycled.try_recv() {
-            self.take_back(chunk);
-        }
-        while self.out_bytes > self.out_bytes_max {
-            match self.recycled.recv() {
-                Ok(chunk) => self.take_back(chunk),
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn take_back(&mut self, mut chunk: Chunk) {
-        self.out_bytes = self.out_bytes.saturating_sub(chunk.bytes());
-        chunk.clear();
-        // A chunk for each writer to fill, and a few in their hands.
-        if self.empty.len() < self.writers.len() * 2 {
-            self.empty.push(chunk);
-        }
-    }
-}
-
-/// 64 bits of a key: those of the id, under a seed that the index gives.
-fn key_hash(names: Names<'_>) -> u64 {
-    let seed = XxHash3_64::oneshot(names.index.as_bytes());
-    XxHash3_64::oneshot_with_seed(seed, names.id.as_bytes())
-}
-
-/// The high bits choose the writer.
-fn writer_of(hash: u64, writers: usize) -> usize {
-    let wide = u128::from(hash) * writers as u128;
-    usize::try_from(wide >> 64).unwrap_or(0)
-}
-
-/// Makes up ids: a random start and a count, so that no two of one run are equal, and two runs' hardly ever.
-#[derive(Debug)]
-struct Ids {
-    start: u64,
-    count: u64,
-}
-
-impl Ids {
-    fn next(&mut self) -> String {
-        self.count += 1;
-        let mut bits = (u128::from(self.start) << 56) | u128::from(self.count);
-        let mut id = String::with_capacity(ID_CHARACTERS as usize);
-        for _ in 0..ID_CHARACTERS {
-            let digit = usize::try_from(bits & 63).unwrap_or(0);
-            id.extend(URL_SAFE.get(digit).copied().map(char::from));
-            bits >>= 6;
-        }
-        id
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn made_up_ids_are_twenty_url_safe_characters_and_differ() {
-        let mut ids = Ids { start: u64::MAX, count: 0 };
-        let made: HashSet<String> = (0..10_000).map(|_| ids.next()).collect();
-        assert_eq!(made.len(), 10_000);
-        let is_safe = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
-        assert!(made.iter().all(|id| id.len() == 20 && id.chars().all(is_safe)));
-        assert_ne!(Ids { start: 1, count: 0 }.next(), Ids { start: 2, count: 0 }.next());
-    }
-
-    #[test]
-    fn a_key_is_its_index_and_id_and_not_their_text_alone() {
-        let names = |index, id| Names { index, id, routing: None };
-        assert_ne!(key_hash(names("ab", "c")), key_hash(names("a", "bc")));
-        assert_eq!(key_hash(names("a", "b")), key_hash(Names { routing: Some("r"), ..names("a", "b") }));
-    }
-
-    #[test]
-    fn keys_spread_over_all_writers() {
-        for writers in [1, 2, 3, 7] {
-            let found: HashSet<usize> = (0..1_000)
-                .map(|id| key_hash(Names { index: "i", id: &format!("{id}"), routing: None }))
-                .map(|hash| writer_of(hash, writers))
-                .collect();
-            assert_eq!(found, (0..writers).collect());
-        }
-    }
 }

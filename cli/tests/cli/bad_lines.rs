@@ -39,6 +39,34 @@ fn a_bad_line_is_reported_with_file_line_and_column_and_the_rest_goes_on() {
 }
 
 #[test]
+fn lines_are_refused_alike_whether_the_reader_submits_or_writers_do() {
+    let place = Place::new();
+    place.write("bad.ndjson", documents(300) + BAD + &documents(200));
+    let refused = |writers: u32| {
+        let ran = place.run(&format!(
+            "replay bad.ndjson --sink null --rejects rejects.ndjson --report report.json --quiet --writers {writers}"
+        ));
+        assert_eq!(ran.status, 3, "{}", ran.stderr);
+        let report = place.json("report.json");
+        let counts = ["operations_in", "bytes_in", "documents", "rejected"].map(|key| report[key].clone());
+        // In which order the threads come to speak is not told.
+        let mut lines = [ran.stderr, place.read("rejects.ndjson")].map(|text| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort_unstable();
+            lines
+        });
+        lines[0].dedup();
+        (counts, lines)
+    };
+    let (counts, [messages, kept]) = refused(1);
+    assert_eq!((&counts[0], &counts[3]), (&501.into(), &6.into()));
+    assert!(messages.iter().any(|line| line.contains("bad.ndjson:602:13: ")), "{messages:?}");
+    assert!(messages.iter().any(|line| line.contains("bad.ndjson:611:1: ")), "{messages:?}");
+    assert_eq!(kept.len(), 10);
+    assert_eq!((counts, [messages, kept]), refused(2));
+}
+
+#[test]
 fn refused_lines_are_kept_as_they_came_and_can_be_mended_and_replayed() {
     let place = Place::new();
     place.write("bad.ndjson", BAD);

@@ -70,16 +70,22 @@ fn a_missing_file_is_named_before_anything_is_made() {
 }
 
 #[test]
-fn input_that_breaks_off_is_a_failure_that_keeps_what_was_read() {
+fn input_that_breaks_off_is_a_failure_that_keeps_every_operation_read_before() {
     let place = Place::new();
     let whole = gzip(&documents(20_000));
     place.write("input", &whole[..whole.len() / 2]);
-    let ran = place.run("replay input --sink null --report report.json");
-    assert_eq!(ran.status, 1);
-    assert!(ran.stderr.contains("reading input behind line"), "{}", ran.stderr);
-    let report = place.json("report.json");
-    assert!(report["operations_in"].as_u64().unwrap() > 0);
-    assert!(report["failed"].as_str().unwrap().contains("reading input"));
+    for writers in [1, 2] {
+        let ran =
+            place.run(&format!("replay input --sink null --report report.json --writers {writers} --quiet"));
+        assert_eq!(ran.status, 1);
+        let (_, line) = ran.stderr.split_once("reading input behind line ").expect(&ran.stderr);
+        let digits = line.split(|character: char| !character.is_ascii_digit()).next().unwrap();
+        let lines: u64 = digits.parse().unwrap();
+        let report = place.json("report.json");
+        assert!(lines > 0);
+        assert_eq!(report["operations_in"], lines / 2, "of {lines} lines");
+        assert!(report["failed"].as_str().unwrap().contains("reading input"));
+    }
 }
 
 #[test]

@@ -41,6 +41,27 @@ fn the_first_interrupt_drains_and_reports_although_input_is_still_open() {
 }
 
 #[test]
+fn an_interrupt_while_a_file_is_submitted_sends_what_was_accepted() {
+    let place = Place::new();
+    place.write("input", documents(100_000));
+    // The pipe is full before the file is read, and then the memory is: the reader waits for room.
+    let mut command =
+        place.command("replay input --sink ndjson:- --max-delay 10ms --memory 1MiB --report report.json");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    interrupt(&child);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let operations = place.json("report.json")["operations_in"].as_u64().unwrap();
+    assert!(operations > 0);
+    assert_eq!(rest.lines().count() as u64 + 1, 2 * operations);
+    assert_eq!(place.json("report.json")["documents"], operations);
+}
+
+#[test]
 fn a_second_interrupt_ends_a_drain_that_cannot_end() {
     let place = Place::new();
     // Nobody reads on: the pipe fills up, and the drain waits for ever.

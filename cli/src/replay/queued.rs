@@ -1,0 +1,88 @@
+//! An operation on its way to the engine, with the lines that it came from.
+
+use crate::bulk::Verb;
+use millpond::{Action, Operation};
+use twox_hash::XxHash3_64;
+
+/// Operations that are submitted at once.
+pub(super) const BATCH: usize = 64;
+
+/// One operation, as it borrows from the input or from a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queued<'a> {
+    pub(super) verb: Verb,
+    pub(super) names: Names<'a>,
+    /// The number of the action line.
+    pub(super) line: u64,
+    /// Of the key.
+    pub(super) hash: u64,
+    pub(super) action_line: &'a [u8],
+    /// Empty where there is none.
+    pub(super) body_line: &'a [u8],
+}
+
+/// The decoded names of an operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    pub(super) index: &'a str,
+    pub(super) id: &'a str,
+    pub(super) routing: Option<&'a str>,
+}
+
+impl<'a> Queued<'a> {
+    /// An operation of an action line of this number, and of a body line, which is empty where there is none.
+    #[inline]
+    pub(super) fn new(verb: Verb, names: Names<'a>, line: u64, lines: [&'a [u8]; 2]) -> Self {
+        let [action_line, body_line] = lines;
+        Self { verb, names, line, hash: key_hash(names), action_line, body_line }
+    }
+
+    /// What the engine is asked for.
+    #[inline]
+    pub(super) fn operation(&self) -> Operation<'a> {
+        let Names { index, id, routing } = self.names;
+        let body = without_end(self.body_line);
+        let action = match self.verb {
+            Verb::Index => Action::Index(body),
+            Verb::Create => Action::Create(body),
+            Verb::Update => Action::Update(body),
+            Verb::Delete => Action::Delete,
+        };
+        Operation { index, id, routing, action }
+    }
+
+    /// Bytes of the operation as bulk lines, whether or not the last one has its end.
+    pub(super) fn bytes(&self) -> u64 {
+        [self.action_line, self.body_line]
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .map(|line| line.len() as u64 + u64::from(!line.ends_with(b"\n")))
+            .sum()
+    }
+}
+
+/// 64 bits of a key: those of the id, under a seed that the index gives.
+#[inline]
+fn key_hash(names: Names<'_>) -> u64 {
+    let seed = XxHash3_64::oneshot(names.index.as_bytes());
+    XxHash3_64::oneshot_with_seed(seed, names.id.as_bytes())
+}
+
+/// A line without the break at its end, be it of Unix or of Windows.
+#[inline]
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_its_index_and_id_and_not_their_text_alone() {
+        let names = |index, id| Names { index, id, routing: None };
+        assert_ne!(key_hash(names("ab", "c")), key_hash(names("a", "bc")));
+        assert_eq!(key_hash(names("a", "b")), key_hash(Names { routing: Some("r"), ..names("a", "b") }));
+    }
+}
