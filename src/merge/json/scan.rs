@@ -79,11 +79,10 @@ const WORDS_MAX: usize = 3;
 #[inline]
 pub(in crate::merge) fn string_end(text: &[u8], at: usize) -> (usize, bool) {
     let at = at + 1;
-    if let Some(word) = word(text, at) {
-        let (quote, backslash) = (hits(word, b'"'), hits(word, b'\\'));
-        if quote != 0 && backslash == 0 {
-            return (at + first(quote) + 1, false);
-        }
+    let word = padded_word(text, at);
+    let (quote, backslash) = (hits(word, b'"'), hits(word, b'\\'));
+    if quote != 0 && backslash == 0 {
+        return (at + first(quote) + 1, false);
     }
     longer_string_end(text, at)
 }

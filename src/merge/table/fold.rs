@@ -5,7 +5,7 @@
 //! made. Nothing is written to the table before all is known: see [`Edits`].
 //!
 //! A level that sets members of an object which stand there in the same order, as it mostly is, is laid over it in one
-//! walk along both.
+//! walk along both; one that sets all of a level's is taken as it is.
 //!
 //! # Why a value that is equal is replaced all the same
 //! Of two spellings of one value either may stay, and to compare them took more than to copy the later one.
@@ -18,7 +18,8 @@ use super::super::apply::{Effect, apply_run};
 use super::super::compose::{Fold, Pushed};
 use super::super::decimal;
 use super::super::encoding::{Kind, Primitive, Run, read_length};
-use super::super::json::scan::{byte, member, part, value_end};
+use super::super::json::scan::{byte, member, padded_word, part, value_end};
+use super::super::list;
 use super::super::net::{ALWAYS, Absent, Composed, FROM_PATCH, Patch};
 use super::edits::{Edits, Source};
 use super::{BYTES_MAX, FIELDS_MAX, Flat, Key, Table, is_readable, room};
@@ -183,6 +184,8 @@ impl Meeting<'_> {
             (Kind::Inc, Kind::Inc) => {
                 decimal::write_sum(self.one, self.two, made).then_some(Comes::Made(Kind::Inc, 0))
             }
+            (Kind::Create, Kind::Create) if sets_all(self.one, self.two) => Some(Comes::Later),
+            (Kind::Union, Kind::Union) if list::holds_all(self.one, self.two) => Some(Comes::Nothing),
             (Kind::Create | Kind::Keep, Kind::Create | Kind::Keep) => {
                 let start = made.len();
                 if overlay_fields(self.one, self.two, made).is_none() {
@@ -217,6 +220,30 @@ impl Meeting<'_> {
             }
         }
     }
+}
+
+/// True where two levels set the same members, in the same order; false where that takes longer to tell.
+fn sets_all(earlier: &[u8], later: &[u8]) -> bool {
+    let (mut at, mut next) = (0, 0);
+    while let (Some(one), Some(two)) = (Flat::short(earlier, at), Flat::short(later, next)) {
+        let is_same = one.kind == SET
+            && two.kind == SET
+            && one.name_length == two.name_length
+            && is_same_name((earlier, one.name), (later, two.name), one.name_length);
+        if !is_same {
+            return false;
+        }
+        (at, next) = (one.end, two.end);
+    }
+    at == earlier.len() && next == later.len()
+}
+
+/// True where the same bytes stand at two places, so many.
+#[inline(always)]
+fn is_same_name((one, at): (&[u8], usize), (two, next): (&[u8], usize), length: usize) -> bool {
+    let kept = if length < 8 { !(u64::MAX << (8 * length)) } else { u64::MAX };
+    (padded_word(one, at) ^ padded_word(two, next)) & kept == 0
+        && (length <= 8 || part(one, at + 8, at + length) == part(two, next + 8, next + length))
 }
 
 /// Writes the object that a text is, with the members that some fields set; nothing where these are not all there, in
