@@ -13,7 +13,7 @@ use crate::{
     Item, ItemAction, Outcome, Shape,
     clock::micros,
     merge::apply,
-    shard::{Flight, Garbage, Known, Settlement, Shard, Tracker, Verdict},
+    shard::{Flight, Garbage, Known, Settlement, Shard, Tracker, Verdict, prefetch},
     sink::DeadLetter,
 };
 use bytes::Bytes;
@@ -24,6 +24,9 @@ const LETTER_ATTEMPT: u32 = 4;
 
 /// Flights settled under one hold of a shard's lock: a submit waits for no more than that.
 const SETTLE_MAX: usize = 4;
+
+/// How many flights ahead of the one that settles what it will touch is asked for.
+const LOOK_AHEAD: usize = 12;
 
 /// Flights of one shard that are about to settle.
 struct Landing {
@@ -50,8 +53,17 @@ impl Drain {
         let (failed_whole, asked) = failed_whole(&outcomes);
         self.scheduler.lock().answered(failed_whole, now_us, asked);
         let (mut landing, mut unbuffered) = (Landing::new(), 0);
-        for (flying, place) in flying.into_iter().zip(places) {
-            let place = place as usize;
+        let mut flying = flying.into_iter();
+        for at in 0..places.len() {
+            if let Some(ahead) = places.get(at + LOOK_AHEAD).map(|place| *place as usize) {
+                outcomes.get(ahead).into_iter().for_each(prefetch);
+                batch.items.get(ahead).into_iter().for_each(prefetch);
+            }
+            if let Some(ahead) = flying.as_slice().get(LOOK_AHEAD) {
+                ahead.flight.expect();
+            }
+            let Some(flying) = flying.next() else { break };
+            let place = places.get(at).map_or(usize::MAX, |place| *place as usize);
             let (Some(item), Some(outcome)) = (batch.items.get(place), outcomes.get_mut(place)) else {
                 // Places are those of the items, and each has an outcome.
                 self.lost(&flying.flight);
@@ -188,7 +200,6 @@ impl Drain {
         landed.reserve(flights.len());
         garbage.prepare(flights.len());
         self.bank.with_reserved(shard, reserved, |shard: &mut Shard| {
-            shard.expect(flights);
             for (flight, settlement) in flights.iter().zip(settlements.drain(..)) {
                 landed.push((settlement.verdict, shard.settle(flight, settlement, now_us, garbage)));
             }

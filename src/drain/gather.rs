@@ -15,12 +15,15 @@ use super::{
 };
 use crate::{
     BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Result, Takes,
-    shard::{Demand, Flight, Known, Room, Settlement, Taken, Verdict},
+    shard::{Demand, Flight, Known, Room, Settlement, Taken, Verdict, prefetch},
 };
 use std::sync::Arc;
 
 /// Flights taken under one hold of a shard's lock: a submit waits for no more than that.
 const TAKE_MAX: usize = 4;
+
+/// How many items ahead of the one that is put in its place are asked for.
+const LOOK_AHEAD: usize = 8;
 
 /// A batch that is being made.
 struct Gather<'a> {
@@ -106,8 +109,14 @@ impl Drain {
             }
         }
         let mut items: Vec<Option<Item>> = items.into_iter().map(Some).collect();
-        let item = |position: u32| items.get_mut(position as usize).and_then(Option::take);
-        let batch = Batch { items: order.into_iter().filter_map(item).collect(), bytes };
+        let mut sorted = Vec::with_capacity(items.len());
+        for (place, position) in order.iter().enumerate() {
+            if let Some(ahead) = order.get(place + LOOK_AHEAD) {
+                items.get(*ahead as usize).into_iter().for_each(prefetch);
+            }
+            sorted.extend(items.get_mut(*position as usize).and_then(Option::take));
+        }
+        let batch = Batch { items: sorted, bytes };
         Some(Dispatch { batch, flying, places })
     }
 

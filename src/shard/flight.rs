@@ -14,7 +14,8 @@
 use super::{
     Shard,
     hangar::NONE,
-    prefetch::prefetch_bytes,
+    hints::SLOT_LINES,
+    prefetch::{prefetch_bytes, prefetch_from},
     slab::{Order, SlotId},
     slot::{Aloft, ENTRY_BYTES, Entry, Known, SLOT_BYTES, Slot, UNKNOWN, id_bytes},
     tally::{Existence, Tracker, Verdict},
@@ -51,6 +52,8 @@ pub(crate) struct Room {
 pub(crate) struct Flight {
     pub(crate) shard: u32,
     slot: SlotId,
+    /// Where that lies, for asking ahead.
+    slot_at: usize,
     pub(crate) index: IndexId,
     /// Statuses or counts depend on whether the document existed.
     pub(crate) needs_the_bit: bool,
@@ -178,13 +181,6 @@ impl Shard {
         self.slab.next(id?)
     }
 
-    /// Asks for what settling some flights will touch.
-    pub(crate) fn expect(&self, flights: &[Flight]) {
-        for flight in flights {
-            self.slab.prefetch(flight.slot);
-        }
-    }
-
     fn take_urgent(&mut self, now_us: u64, room: &mut Room, taken: &mut Taken) -> bool {
         for _ in 0..self.urgent.len() {
             let Some(id) = self.urgent.pop_front() else { break };
@@ -210,10 +206,12 @@ impl Shard {
         let Some(slot) = self.slab.get_mut(id) else { return };
         let Some(entry) = slot.pending.take() else { return };
         let waited = entry.weight();
+        let slot_at = std::ptr::from_ref(slot).addr();
         let aloft = entry.launch(&mut self.rooms, &mut taken.chunk);
         taken.flights.push(Flight {
             shard: self.number,
             slot: id,
+            slot_at,
             index: slot.index,
             needs_the_bit: aloft.tally.needs_the_bit(aloft.trackers()),
             id: slot.id.clone(),
@@ -465,6 +463,12 @@ impl Luggage {
 }
 
 impl Flight {
+    /// Asks for what settling it will touch. Takes no lock.
+    #[inline]
+    pub(crate) fn expect(&self) {
+        prefetch_from(self.slot_at, SLOT_LINES);
+    }
+
     /// The routing of its operations.
     pub(crate) fn routing(&self) -> Option<&str> {
         self.rare.as_ref()?.routing.as_deref()

@@ -31,7 +31,7 @@ const STEP_BITS: u32 = 4;
 const PLACE_BITS: u32 = 32 + STEP_BITS;
 
 /// Lines of a slot.
-const SLOT_LINES: usize = 2;
+pub(super) const SLOT_LINES: usize = 2;
 /// Lines of an operation, from its end: what is at its end is looked at first.
 const OPERATION_LINES: usize = 6;
 

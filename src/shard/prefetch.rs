@@ -34,7 +34,7 @@ const LINE_BYTES: usize = 64;
 
 /// Asks for a value's lines.
 #[inline]
-pub(super) fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T>(value: &T) {
     prefetch_from(std::ptr::from_ref(value).addr(), size_of::<T>().div_ceil(LINE_BYTES));
 }
 

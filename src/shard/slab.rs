@@ -13,7 +13,7 @@
 //! 1. A slot is either free or in use; a slot in use is in the age list, or in the clean list, or in none.
 //! 2. Links are symmetric, and each list's length is its number of linked slots.
 
-use super::{prefetch::prefetch, slot::Slot};
+use super::slot::Slot;
 
 /// A slot's number in its shard.
 pub(crate) type SlotId = u32;
@@ -140,14 +140,6 @@ impl Slab {
     #[inline]
     pub(crate) fn get_mut(&mut self, id: SlotId) -> Option<&mut Slot> {
         self.cell_mut(id)?.slot.as_mut()
-    }
-
-    /// Asks for a slot's lines.
-    #[inline]
-    pub(crate) fn prefetch(&self, id: SlotId) {
-        if let Some(cell) = self.cell(id) {
-            prefetch(cell);
-        }
     }
 
     /// Where a slot lies.
