@@ -26,17 +26,17 @@ use crate::{
     drain::{CEILING_AHEAD_US, Drain, Pace, Parts, Settings, Workers, panic_message},
     shard::{Bank, Shard, Verdict},
     sink::{DeadLetter, DeadLetters},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     view,
 };
 use std::{
     hash::{BuildHasher, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 

@@ -4,22 +4,39 @@
 //! Everything else takes its mutexes, condition variables and threads from here, so that a scheduler that
 //! explores interleavings can be put in their place, and so that the lock order can be checked by reading
 //! who imports what. A [`Latch`] is how a failure that must stop the engine is told to everybody.
+//!
+//! Atomics by which threads agree come from here too, so that such a scheduler sees them. Those that only count, hint
+//! or tell a test's time are the standard library's: no thread decides anything by them.
+//!
+//! # The scheduler
+//! Unit tests built with `--cfg shuttle` get its locks, atomics and threads instead (`sync/model.rs`, which says what it
+//! does not model). The others
+//! are built with them too and cannot run then; the library by itself never is.
+
+#[cfg(test)]
+#[cfg(shuttle)]
+mod model;
 
 use crate::{Error, ErrorKind};
+use atomic::{AtomicBool, Ordering};
+#[cfg(all(test, shuttle))]
+use model::{Builder, JoinHandle};
+#[cfg(all(test, shuttle))]
+pub(crate) use model::{Condvar, Mutex, MutexGuard, RwLock, atomic};
+#[cfg(not(all(test, shuttle)))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
-use std::{
-    fmt, io,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use std::sync::atomic;
+#[cfg(not(all(test, shuttle)))]
+use std::thread::{Builder, JoinHandle};
+use std::{fmt, io, thread, time::Duration};
 
 /// A joinable thread.
-pub(crate) type Thread = thread::JoinHandle<()>;
+pub(crate) type Thread = JoinHandle<()>;
 
 /// Starts a named thread.
 pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
-    thread::Builder::new().name(name.to_owned()).spawn(body)
+    Builder::new().name(name.to_owned()).spawn(body)
 }
 
 /// True while this thread unwinds from a panic.

@@ -39,17 +39,15 @@ use crate::{
     clock::Clock,
     shard::{Bank, Flight},
     sink::DeadLetters,
-    sync::{Condvar, LatchOnPanic, Mutex, wait_for},
+    sync::{
+        Condvar, LatchOnPanic, Mutex,
+        atomic::{AtomicBool, Ordering},
+        wait_for,
+    },
 };
 pub(crate) use scheduler::Pace;
 use scheduler::Scheduler;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// How far ahead of the wall clock sequence numbers are made durable.
 pub(crate) const CEILING_AHEAD_US: u64 = 60_000_000;

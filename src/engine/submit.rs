@@ -21,8 +21,9 @@ use crate::{
     merge::{NetRef, encode},
     operation::{check_id_and_routing, check_index},
     shard::{Accepted, Bank, Kind, Place, Refusal, Refused, Submission, TicketCell},
+    sync::atomic::Ordering,
 };
-use std::{cell::Cell, fmt, sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
 /// An encoding buffer larger than this is not kept.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;

@@ -17,15 +17,15 @@ use super::{
 use crate::{
     document::IndexId,
     merge::NetRef,
-    sync::{Latch, LatchOnPanic, Mutex},
+    sync::{
+        Latch, LatchOnPanic, Mutex,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 use crossbeam_utils::CachePadded;
 use std::{
     hash::{BuildHasher, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic},
 };
 
 /// The shards of an engine.
@@ -52,7 +52,8 @@ struct Locked {
     index_bits: AtomicU32,
 }
 
-static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+/// Outlives every engine, and so every schedule.
+static NEXT_NUMBER: atomic::AtomicU64 = atomic::AtomicU64::new(1);
 
 /// A key's place in the bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,12 +19,13 @@
 //! 3. A waiter is woken after every decrease that may let it in: it counts itself before it looks.
 
 use super::Weight;
-use crate::sync::{Condvar, Mutex, wait_for};
-use crossbeam_utils::CachePadded;
-use std::{
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    time::Duration,
+use crate::sync::{
+    Condvar, Mutex,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    wait_for,
 };
+use crossbeam_utils::CachePadded;
+use std::time::Duration;
 
 /// The part of the bound that is kept for encode buffers: one in this many.
 const BUFFER_SHARE: usize = 8;
