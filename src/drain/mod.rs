@@ -301,10 +301,9 @@ impl Drain {
         if self.extending.swap(true, Ordering::AcqRel) {
             return Ok(false);
         }
-        let _done = Extending(&self.extending);
+        let _done = Extending(self);
         self.parts.sink.reserve_seq(ceiling)?;
         self.bank.raise_ceiling(ceiling);
-        self.bank.memory.wake_waiters();
         Ok(true)
     }
 
@@ -335,11 +334,12 @@ impl std::fmt::Debug for Drain {
     }
 }
 
-/// Says that nobody extends the ceiling any more, also when the sink panics.
-struct Extending<'a>(&'a AtomicBool);
+/// Says that nobody extends the ceiling any more, also when the sink refuses or panics: then whoever waits for it tries.
+struct Extending<'a>(&'a Drain);
 
 impl Drop for Extending<'_> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.extending.store(false, Ordering::Release);
+        self.0.bank.memory.wake_waiters();
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     document::IndexId,
     merge::{NetRef, encode},
     operation::{check_id_and_routing, check_index},
-    shard::{Accepted, Bank, Kind, Place, Refusal, Refused, Submission, TicketCell},
+    shard::{Accepted, Bank, Kind, Place, Refusal, Refused, Submission, TicketCell, Waiter},
     sync::atomic::Ordering,
 };
 use std::{cell::Cell, fmt, sync::Arc, time::Duration};
@@ -273,6 +273,7 @@ impl Engine {
             Full::Wait(wait) => wait,
             Full::HandBack => Duration::ZERO,
         };
+        let mut waiter = None;
         loop {
             // Again after each wait: a latched engine takes nothing more, and a closing one has no room to come.
             shared.bank.latch.check()?;
@@ -300,21 +301,27 @@ impl Engine {
                     let raised =
                         ceiling.max(submission.stamp_us).saturating_add(crate::drain::CEILING_AHEAD_US);
                     if raised == ceiling || !shared.drain.raise_ceiling(raised)? {
-                        left = self.wait_for_room(refused, left)?;
+                        left = self.wait_for_room(refused, &mut waiter, left)?;
                     }
                 }
                 Err(refused) => {
                     shared.bank.memory.note_refusal();
                     shared.drain.signal();
-                    left = self.wait_for_room(refused, left)?;
+                    left = self.wait_for_room(refused, &mut waiter, left)?;
                 }
             }
             moment = shared.clock.moment();
         }
     }
 
-    /// Waits a while for what was refused; returns how much of the wait is left, or the refusal when it is over.
-    fn wait_for_room(&self, refused: Refused, left: Duration) -> Result<Duration> {
+    /// Lines up or, where the caller has and was refused again, waits a while; returns how much of the wait is left, or
+    /// the refusal when it is over.
+    fn wait_for_room<'a>(
+        &'a self,
+        refused: Refused,
+        waiter: &mut Option<Waiter<'a>>,
+        left: Duration,
+    ) -> Result<Duration> {
         let memory = &self.shared.bank.memory;
         if left.is_zero() {
             let message = match refused {
@@ -336,14 +343,14 @@ impl Engine {
             };
             return Err(Error::new(ErrorKind::Busy, message));
         }
-        let step = left.min(WAIT_STEP);
-        let before = self.shared.clock.now_us();
-        match refused {
-            Refused::Full { bytes } => memory.wait(bytes, step),
-            Refused::Shard(_) => memory.wait_for_change(step),
+        let Some(waiter) = waiter else {
+            *waiter = Some(memory.line_up());
+            return Ok(left);
         };
-        let waited = self.shared.clock.now_us().saturating_sub(before);
-        Ok(Duration::from_micros(micros(left).saturating_sub(waited)))
+        let before = self.shared.clock.now_us();
+        waiter.wait(left.min(WAIT_STEP));
+        let passed = self.shared.clock.now_us().saturating_sub(before);
+        Ok(Duration::from_micros(micros(left).saturating_sub(passed)))
     }
 
     /// Wakes the drain where this submit made something urgent, or brought memory to where it presses.

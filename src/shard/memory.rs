@@ -16,7 +16,8 @@
 //! # Invariants
 //! 1. `granted` is the sum of the shards' weights and credits, plus what was drawn and has not reached its shard.
 //! 2. `granted` stays at or below `admit` wherever it was raised by a submit.
-//! 3. A waiter is woken after every decrease that may let it in: it counts itself before it looks.
+//! 3. A waiter is woken by whatever may let it in from when it is counted on: it looks once more after that, and only
+//!    then waits.
 
 use super::Weight;
 use crate::sync::{
@@ -53,8 +54,17 @@ pub(crate) struct Memory {
     refused: AtomicBool,
     /// The drain was told that memory presses, and has not looked since.
     told: AtomicBool,
-    gate: Mutex<()>,
+    /// How often waiters were woken.
+    woken: Mutex<u64>,
     freed: Condvar,
+}
+
+/// Somebody who waits for room, counted as such until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiter<'a> {
+    memory: &'a Memory,
+    /// How often waiters had been woken when it began to look the last time.
+    seen: u64,
 }
 
 /// What a shard weighs, as it last said.
@@ -77,7 +87,7 @@ impl Memory {
             waiters: AtomicUsize::new(0),
             refused: AtomicBool::new(false),
             told: AtomicBool::new(false),
-            gate: Mutex::new(()),
+            woken: Mutex::new(0),
             freed: Condvar::new(),
         }
     }
@@ -98,8 +108,8 @@ impl Memory {
 
     /// Draws `bytes`; false, and nothing drawn, if that would pass the bound.
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
-        // ORDERING: sequentially consistent, here and in `release` and `wait`: a waiter that counts itself and
-        // then finds no room must be seen by whoever makes room after that. Not added first and looked at
+        // ORDERING: sequentially consistent, here and in `release` and `line_up`: a waiter that counts itself
+        // and then finds no room must be seen by whoever makes room after that. Not added first and looked at
         // after: that would pass the bound for a moment, and refuse others because of it.
         let fits = |granted: usize| granted.checked_add(bytes).filter(|sum| *sum <= self.admit);
         self.granted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
@@ -219,28 +229,37 @@ impl Memory {
         if over == 0 && refused && staying > 0 { self.admit / 16 } else { over }
     }
 
-    /// Waits until there may be room for `bytes`, at most `wait`. True if the time ran out first.
-    pub(crate) fn wait(&self, bytes: usize, wait: Duration) -> bool {
+    /// Counts the caller among those who wait. It has to look once more before it [waits](Waiter::wait): what came free
+    /// before it was counted woke nobody, and may be a shard's credit that is only now called back.
+    pub(crate) fn line_up(&self) -> Waiter<'_> {
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        let mut gate = self.gate.lock();
-        let room = self.granted.load(Ordering::SeqCst) + bytes <= self.admit;
-        let timed_out = !room && wait_for(&self.freed, &mut gate, wait);
-        drop(gate);
-        self.waiters.fetch_sub(1, Ordering::SeqCst);
-        timed_out
-    }
-
-    /// Waits for any settlement, at most `wait`. True if the time ran out first.
-    pub(crate) fn wait_for_change(&self, wait: Duration) -> bool {
-        self.wait(usize::MAX / 2, wait)
+        Waiter { memory: self, seen: *self.woken.lock() }
     }
 
     /// Wakes every waiting submit, to look again.
     pub(crate) fn wake_waiters(&self) {
         if self.waiters.load(Ordering::SeqCst) > 0 {
-            let _gate = self.gate.lock();
+            let mut woken = self.woken.lock();
+            *woken += 1;
             self.freed.notify_all();
         }
+    }
+}
+
+impl Waiter<'_> {
+    /// Waits to be woken, at most `wait`; not at all if it was since it last looked.
+    pub(crate) fn wait(&mut self, wait: Duration) {
+        let mut woken = self.memory.woken.lock();
+        if *woken == self.seen {
+            wait_for(&self.memory.freed, &mut woken, wait);
+        }
+        self.seen = *woken;
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.memory.waiters.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -53,7 +53,7 @@ mod validate;
 
 pub(crate) use bank::{Bank, Place, Refused, Submission};
 pub(crate) use flight::{Demand, Flight, Garbage, Room, Settlement, Taken};
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Memory, Waiter};
 pub(crate) use prefetch::prefetch;
 pub(crate) use read::Layers;
 pub(crate) use slot::Known;
