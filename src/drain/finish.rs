@@ -41,6 +41,7 @@ impl Drain {
     /// Judges what the sink answered to a dispatch, item by item. An answer with another number of outcomes
     /// than items says nothing reliable about any of them.
     pub(crate) fn finish(&self, dispatch: Dispatch, outcomes: Vec<Outcome>) {
+        let _settling = self.settling();
         let now_us = self.parts.clock.now_us();
         let Dispatch { batch, flying, places } = dispatch;
         let (sent, answered) = (batch.items.len(), outcomes.len());
@@ -75,7 +76,6 @@ impl Drain {
         self.settle(&mut landing, now_us);
         drop(batch);
         self.bank.memory.release_buffer(unbuffered);
-        self.settled_some();
     }
 
     /// Carries out what one outcome means. Adds to `unbuffered` what was set aside for an item that does not go out
@@ -175,6 +175,7 @@ impl Drain {
 
     /// Settles a flight in its shard.
     pub(super) fn settle_one(&self, flight: Flight, settlement: Settlement, now_us: u64) {
+        let _settling = self.settling();
         let mut landing = Landing::new();
         self.settle_soon(flight, settlement, now_us, &mut landing);
         self.settle(&mut landing, now_us);

@@ -84,10 +84,21 @@ pub(crate) struct Drain {
     settings: Settings,
     scheduler: Mutex<Scheduler>,
     wake: Condvar,
-    settled: Mutex<u64>,
+    settled: Mutex<Settled>,
     settlement: Condvar,
     extending: AtomicBool,
     pub(crate) counters: Counters,
+}
+
+/// What a flush goes by.
+#[derive(Debug, Default)]
+struct Settled {
+    /// How often there was something to look at again.
+    changes: u64,
+    /// How many threads have begun to settle flights.
+    begun: u64,
+    /// Which of them may not have told everybody yet.
+    telling: Vec<u64>,
 }
 
 /// A flight and what has been done about it so far.
@@ -189,7 +200,7 @@ impl Drain {
             settings,
             scheduler,
             wake: Condvar::new(),
-            settled: Mutex::new(0),
+            settled: Mutex::new(Settled::default()),
             settlement: Condvar::new(),
             extending: AtomicBool::new(false),
             counters: Counters::default(),
@@ -217,9 +228,7 @@ impl Drain {
     pub(crate) fn signal_all(&self) {
         self.scheduler.lock().signalled = true;
         self.wake.notify_all();
-        *self.settled.lock() += 1;
-        self.settlement.notify_all();
-        self.bank.memory.wake_waiters();
+        self.settled_some();
     }
 
     /// Has everything accepted so far taken without waiting for its time. Returns how far, per shard.
@@ -246,13 +255,19 @@ impl Drain {
         targets.iter().enumerate().all(settled)
     }
 
-    /// Waits until everything up to `targets` has settled.
+    /// Waits until everything up to `targets` has settled, and whoever has a ticket was told.
     pub(crate) fn wait_flushed(&self, targets: &[u64], timeout: Duration) -> Result<()> {
         let end_us = self.parts.clock.now_us().saturating_add(crate::clock::micros(timeout));
+        let mut begun = None;
         loop {
-            let seen = *self.settled.lock();
+            let seen = self.settled.lock().changes;
             if self.is_flushed(targets) {
-                return Ok(());
+                // Those who settled it have begun to; some may have let go of the shard, and not told yet.
+                let settled = self.settled.lock();
+                let begun = *begun.get_or_insert(settled.begun);
+                if settled.telling.iter().all(|number| *number >= begun) {
+                    return Ok(());
+                }
             }
             self.bank.latch.check()?;
             let left = end_us.saturating_sub(self.parts.clock.now_us());
@@ -260,7 +275,7 @@ impl Drain {
                 return Err(self.not_flushed(timeout));
             }
             let mut settled = self.settled.lock();
-            if *settled == seen {
+            if settled.changes == seen {
                 // Not to the end at once: a panic outside the drain latches and wakes nobody.
                 let step = Duration::from_micros(left).min(LATCH_CHECK);
                 wait_for(&self.settlement, &mut settled, step);
@@ -322,9 +337,31 @@ impl Drain {
     }
 
     fn settled_some(&self) {
-        *self.settled.lock() += 1;
+        self.settled.lock().changes += 1;
         self.settlement.notify_all();
         self.bank.memory.wake_waiters();
+    }
+
+    /// To be held by whoever settles flights, from before it does until all who wait for one are told.
+    fn settling(&self) -> Settling<'_> {
+        let mut settled = self.settled.lock();
+        let number = settled.begun;
+        settled.begun += 1;
+        settled.telling.push(number);
+        Settling { drain: self, number }
+    }
+}
+
+/// See [`Drain::settling`].
+struct Settling<'a> {
+    drain: &'a Drain,
+    number: u64,
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        self.drain.settled.lock().telling.retain(|number| *number != self.number);
+        self.drain.settled_some();
     }
 }
 
