@@ -15,6 +15,11 @@ mod scan;
 mod statistics;
 mod submit;
 
+#[cfg(test)]
+#[cfg(shuttle)]
+#[path = "engine/tests/interleavings.rs"]
+mod interleavings;
+
 pub use manual::{Drainer, Flights, Next};
 pub use scan::{Scan, ScanToken};
 pub use submit::{BatchError, SubmitError};

@@ -10,19 +10,22 @@
 //!
 //! # The scheduler
 //! Unit tests built with `--cfg shuttle` get its locks, atomics and threads instead (`sync/model.rs`, which says what it
-//! does not model). The others
+//! does not model), and run under many schedules each (`sync/schedules.rs`, which says how one is run again). The others
 //! are built with them too and cannot run then; the library by itself never is.
 
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
+#[cfg(test)]
+#[cfg(shuttle)]
+pub(crate) mod schedules;
 
 use crate::{Error, ErrorKind};
 use atomic::{AtomicBool, Ordering};
 #[cfg(all(test, shuttle))]
 use model::{Builder, JoinHandle};
 #[cfg(all(test, shuttle))]
-pub(crate) use model::{Condvar, Mutex, MutexGuard, RwLock, atomic};
+pub(crate) use model::{Condvar, Mutex, MutexGuard, RwLock, atomic, scope};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(not(all(test, shuttle)))]

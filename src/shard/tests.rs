@@ -14,6 +14,8 @@ use crate::{
 use bytes::Bytes;
 use std::sync::Arc;
 
+#[cfg(shuttle)]
+mod interleavings;
 mod model;
 mod sweep;
 
