@@ -156,8 +156,9 @@ impl Engine {
         view::read(&self.shared.bank, self.shared.base.as_deref(), keys)
     }
 
-    /// Waits until everything accepted before the call has settled: in the sink, or in the dead letters. Fails
-    /// with [`ErrorKind::Timeout`] naming how much is left, and why as far as is known.
+    /// Waits until everything accepted before the call has settled: in the sink, or in the dead letters. By then a
+    /// [`Ticket`](crate::Ticket) of any of it knows its status. Fails with [`ErrorKind::Timeout`] naming how much is left,
+    /// and why as far as is known.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         self.shared.flush(timeout)
     }

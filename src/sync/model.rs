@@ -8,9 +8,10 @@
 //! # What is not explored
 //! - Memory orderings: every atomic is sequentially consistent here, whatever its `Ordering` says. What a weaker one
 //!   would allow on top is argued at each `ORDERING:` and not tested.
-//! - Time: a wait with a time-out waits for its notification. No waiter of ours needs the time-out to get on, it only
-//!   bounds how long a mistake lasts; so where a wake-up is lost, nobody can run any more, and the schedule fails as a
-//!   deadlock. Were the time-out taken now and then, the waiter would look again and hide it.
+//! - Time: a wait with a time-out waits for its notification. A time-out of ours either stands for time that passes,
+//!   which a test does not let happen, or bounds how long a mistake lasts; so where a wake-up is lost, nobody can run any
+//!   more, and the schedule fails as a deadlock. Were it taken now and then, the waiter would look again and hide
+//!   that. The one mistake that is left to a time-out, a panic that latches and wakes nobody, is not explored.
 //! - Waking without a notification, which the operating system may do: it can only make a waiter look once more.
 
 use shuttle::sync;
