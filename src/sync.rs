@@ -52,6 +52,13 @@ pub(crate) fn wait_for<T>(condvar: &Condvar, guard: &mut MutexGuard<'_, T>, wait
     condvar.wait_for(guard, wait).timed_out()
 }
 
+/// A number that nobody else in the process has; at least one.
+pub(crate) fn next_number() -> u64 {
+    // It outlives the engines, and so every schedule.
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The first failure that must stop the engine. Set once, read everywhere.
 ///
 /// # Invariants

@@ -24,15 +24,12 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result,
-    sync::{self, Condvar, Mutex, Thread},
-};
-use std::{
-    ops::Range,
     sync::{
-        Arc,
+        self, Condvar, Mutex, Thread,
         atomic::{AtomicBool, Ordering},
     },
 };
+use std::{ops::Range, sync::Arc};
 
 /// How many records pass between two looks at whether to stop.
 const STOP_CHECK_RECORDS: u64 = 256;

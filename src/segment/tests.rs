@@ -8,8 +8,8 @@ use super::{
     verify,
     view::SegmentReader,
 };
-use crate::{ErrorKind, Result};
-use std::{collections::BTreeMap, io::Write as _, path::Path, sync::atomic::AtomicBool};
+use crate::{ErrorKind, Result, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 type Model = BTreeMap<String, Option<String>>;
 

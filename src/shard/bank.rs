@@ -20,12 +20,13 @@ use crate::{
     sync::{
         Latch, LatchOnPanic, Mutex,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        next_number,
     },
 };
 use crossbeam_utils::CachePadded;
 use std::{
     hash::{BuildHasher, Hasher},
-    sync::{Arc, atomic},
+    sync::Arc,
 };
 
 /// The shards of an engine.
@@ -51,9 +52,6 @@ struct Locked {
     index_at: AtomicUsize,
     index_bits: AtomicU32,
 }
-
-/// Outlives every engine, and so every schedule.
-static NEXT_NUMBER: atomic::AtomicU64 = atomic::AtomicU64::new(1);
 
 /// A key's place in the bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +101,7 @@ impl Bank {
             })
         };
         Self {
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            number: next_number(),
             shards: (0..).take(shards).map(shard).collect(),
             hasher: foldhash::fast::FixedState::with_seed(seed),
             memory: Memory::new(memory_bytes, shards),

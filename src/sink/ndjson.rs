@@ -6,12 +6,17 @@
 //! [`PIECE_BYTES`] and synced. If a write fails, what was written of the batch is cut off again, so that the
 //! batch is known not to be there; only where even that fails, or on a pipe, is the outcome unknown.
 
-use crate::{Batch, Error, Limits, Outcome, Result, Sink, Takes, sync::Mutex};
+use crate::{
+    Batch, Error, Limits, Outcome, Result, Sink, Takes,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use std::{
     fs::File,
     io::{self, Write},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// How much is encoded before it is written.

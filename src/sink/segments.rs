@@ -22,11 +22,9 @@ use crate::{
     Base, BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Limits, Outcome, Result, Sink, Snapshot,
     Takes,
     segment::{Compactor, Documents, Record, SegmentSet, SegmentStats, SegmentStore},
+    sync::atomic::AtomicBool,
 };
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{path::Path, sync::Arc};
 
 /// Large batches make few files; memory is bounded by the engine, which holds them.
 const LIMITS: Limits = Limits { batch_bytes: 32 * 1024 * 1024, batch_operations: 100_000 };
