@@ -52,6 +52,26 @@ pub(crate) fn wait_for<T>(condvar: &Condvar, guard: &mut MutexGuard<'_, T>, wait
     condvar.wait_for(guard, wait).timed_out()
 }
 
+/// How often a lock that is held for a microsecond or two is looked at before a thread gives up its processor for it.
+#[cfg(not(all(test, shuttle)))]
+const LOOKS: u32 = 150;
+/// A scheduler's locks are not waited for by looking.
+#[cfg(all(test, shuttle))]
+const LOOKS: u32 = 0;
+
+/// Locks what is held for a microsecond or two: to give up the processor, and to get it back, takes far longer, so it is
+/// looked for a while before.
+#[inline]
+pub(crate) fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..LOOKS {
+        if let Some(guard) = mutex.try_lock() {
+            return guard;
+        }
+        std::hint::spin_loop();
+    }
+    mutex.lock()
+}
+
 /// A number that nobody else in the process has; at least one.
 pub(crate) fn next_number() -> u64 {
     // It outlives the engines, and so every schedule.

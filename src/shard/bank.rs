@@ -20,7 +20,7 @@ use crate::{
     sync::{
         Latch, LatchOnPanic, Mutex,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
-        next_number,
+        lock_soon, next_number,
     },
 };
 use crossbeam_utils::CachePadded;
@@ -130,7 +130,7 @@ impl Bank {
     ) -> R {
         let Some(locked) = self.shards.get(number) else { return R::default() };
         let alarm = LatchOnPanic::new(&self.latch, "changing a shard");
-        let mut guard = locked.shard.lock();
+        let mut guard = lock_soon(&locked.shard);
         let before = guard.weight();
         let result = f(&mut guard);
         let after = guard.weight();

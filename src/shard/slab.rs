@@ -62,9 +62,9 @@ pub(super) struct Cell {
     link: Link,
 }
 
-/// Cells of a page.
+/// Cells of a page: memory of which only those are touched that were used. Where it is asked for, a submit waits.
 const PAGE_CELLS: usize = 1 << PAGE_BITS;
-const PAGE_BITS: u32 = 6;
+const PAGE_BITS: u32 = 9;
 
 /// The slots of one shard.
 #[derive(Debug)]
