@@ -36,6 +36,7 @@ mod hangar;
 mod hints;
 mod index;
 mod indices;
+mod landing;
 mod memory;
 mod prefetch;
 mod read;
@@ -52,7 +53,8 @@ mod tests;
 mod validate;
 
 pub(crate) use bank::{Bank, Place, Refused, Submission};
-pub(crate) use flight::{Demand, Flight, Garbage, Room, Settlement, Taken};
+pub(crate) use flight::{Demand, Flight, Room, Taken};
+pub(crate) use landing::{Garbage, Settlement};
 pub(crate) use memory::{Memory, Waiter};
 pub(crate) use prefetch::prefetch;
 pub(crate) use read::Layers;
