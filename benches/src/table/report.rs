@@ -28,8 +28,9 @@ impl Result<'_> {
     fn verdict(&self) -> &'static str {
         match (self.reaches(self.row.goal), self.reaches(self.row.least)) {
             (true, _) => "goal",
-            (false, true) => "least",
-            (false, false) => "**missed**",
+            // Where nothing is set as the least, nothing is reached by missing the goal.
+            (false, true) if self.row.least > 0.0 => "least",
+            _ => "**missed**",
         }
     }
 }
