@@ -13,7 +13,7 @@ use crate::{
     Item, ItemAction, Outcome, Shape,
     clock::micros,
     merge::apply,
-    shard::{Flight, Garbage, Known, Settlement, Shard, Tracker, Verdict, prefetch},
+    shard::{Flight, Garbage, Known, Settlement, Shard, Tracker, Verdict, prefetch_at},
     sink::DeadLetter,
 };
 use bytes::Bytes;
@@ -55,16 +55,16 @@ impl Drain {
         self.scheduler.lock().answered(failed_whole, now_us, asked);
         let (mut landing, mut unbuffered) = (Landing::new(), 0);
         let mut flying = flying.into_iter();
-        for at in 0..places.len() {
-            if let Some(ahead) = places.get(at + LOOK_AHEAD).map(|place| *place as usize) {
-                outcomes.get(ahead).into_iter().for_each(prefetch);
-                batch.items.get(ahead).into_iter().for_each(prefetch);
+        for (at, place) in places.iter().enumerate() {
+            if let Some(ahead) = places.get(at + LOOK_AHEAD) {
+                prefetch_at(&outcomes, *ahead as usize);
+                prefetch_at(&batch.items, *ahead as usize);
             }
             if let Some(ahead) = flying.as_slice().get(LOOK_AHEAD) {
                 ahead.flight.expect();
             }
             let Some(flying) = flying.next() else { break };
-            let place = places.get(at).map_or(usize::MAX, |place| *place as usize);
+            let place = *place as usize;
             let (Some(item), Some(outcome)) = (batch.items.get(place), outcomes.get_mut(place)) else {
                 // Places are those of the items, and each has an outcome.
                 self.lost(&flying.flight);

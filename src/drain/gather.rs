@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Result, Takes,
-    shard::{Demand, Flight, Known, Room, Settlement, Taken, Verdict, prefetch},
+    shard::{Demand, Flight, Known, Room, Settlement, Taken, Verdict, prefetch_at},
 };
 use std::sync::Arc;
 
@@ -112,7 +112,7 @@ impl Drain {
         let mut sorted = Vec::with_capacity(items.len());
         for (place, position) in order.iter().enumerate() {
             if let Some(ahead) = order.get(place + LOOK_AHEAD) {
-                items.get(*ahead as usize).into_iter().for_each(prefetch);
+                prefetch_at(&items, *ahead as usize);
             }
             sorted.extend(items.get_mut(*position as usize).and_then(Option::take));
         }
@@ -164,7 +164,7 @@ impl<'a> Gather<'a> {
         Self {
             drain,
             now_us,
-            names: Names { bank: &drain.bank, names: Vec::new() },
+            names: Names::new(&drain.bank),
             room: Room { bytes: pace.batch_bytes, operations: pace.batch_operations },
             taken: Taken::default(),
             ready: Ready::default(),

@@ -19,8 +19,8 @@ pub(super) struct Ready {
 
 /// The names of the indices of a batch, each looked up once.
 pub(super) struct Names<'a> {
-    pub(super) bank: &'a Bank,
-    pub(super) names: Vec<Option<Arc<str>>>,
+    bank: &'a Bank,
+    names: Vec<Option<Arc<str>>>,
 }
 
 impl Ready {
@@ -44,7 +44,11 @@ impl Ready {
     }
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    pub(super) fn new(bank: &'a Bank) -> Self {
+        Self { bank, names: Vec::new() }
+    }
+
     pub(super) fn name(&mut self, index: IndexId) -> Arc<str> {
         let at = index.0 as usize;
         if self.names.len() <= at {

@@ -241,11 +241,17 @@ struct Key {
     hash: u8,
 }
 
+/// Ones for as many bytes of a word as a name has.
+#[inline(always)]
+fn ones(length: usize) -> u64 {
+    if length < 8 { !(u64::MAX << (8 * length)) } else { u64::MAX }
+}
+
 impl Key {
     /// The name at a place of some bytes.
     #[inline(always)]
     fn of(bytes: &[u8], name: usize, length: usize) -> Self {
-        let kept = if length < 8 { !(u64::MAX << (8 * length)) } else { u64::MAX };
+        let kept = ones(length);
         let first = padded_word(bytes, name) & kept;
         let last = if length > 8 { padded_word(bytes, name + length - 8) } else { 0 };
         let hash = hash(mixed(first ^ last.rotate_left(27)));

@@ -56,7 +56,7 @@ pub(crate) use bank::{Bank, Place, Refused, Submission};
 pub(crate) use flight::{Demand, Flight, Room, Taken};
 pub(crate) use landing::{Garbage, Settlement};
 pub(crate) use memory::{Memory, Waiter};
-pub(crate) use prefetch::prefetch;
+pub(crate) use prefetch::prefetch_at;
 pub(crate) use read::Layers;
 pub(crate) use slot::Known;
 pub(crate) use submit::{Accepted, Incoming, Refusal};

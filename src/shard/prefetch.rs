@@ -38,6 +38,12 @@ pub(crate) fn prefetch<T>(value: &T) {
     prefetch_from(std::ptr::from_ref(value).addr(), size_of::<T>().div_ceil(LINE_BYTES));
 }
 
+/// Asks for the lines of the value at a place, where there is one.
+#[inline]
+pub(crate) fn prefetch_at<T>(values: &[T], place: usize) {
+    values.get(place).into_iter().for_each(prefetch);
+}
+
 /// Asks for so many lines from an address on.
 #[inline]
 pub(super) fn prefetch_from(address: usize, lines: usize) {

@@ -172,13 +172,13 @@ impl Shard {
             self.trim_scratch();
             return self.queue(id, incoming, seq);
         }
-        // Mostly the operation changes what is there, or there is slack for what it adds: no buffer grows.
+        // Mostly the operation changes what is there, or the cell has room for what it adds: nothing grows.
         let mut growth = None;
         if incoming.ticket.is_some() || needs > top.capacity() {
             let before = top.weight();
-            let Growth { net_capacity, trackers } = Growth::of(top, needs, incoming, room)?;
+            let trackers = more_trackers(top, needs, incoming, room)?;
             if needs > top.capacity() {
-                top.grow(rooms, net_capacity);
+                top.grow(rooms, needs);
             }
             if trackers > 0 {
                 top.rare_mut().trackers.reserve_exact(trackers);
@@ -239,40 +239,19 @@ impl Shard {
     }
 }
 
-/// How the buffers of an entry are to grow when an operation is folded in.
-#[derive(Clone, Copy, Debug, Default)]
-struct Growth {
-    /// What the net operation's buffer is to hold; less than it does where it need not grow.
-    net_capacity: usize,
-    /// How many more trackers there is to be place for.
-    trackers: usize,
-}
-
-impl Growth {
-    /// What is needed to hold `length` bytes, with an eighth of slack where there is room for it; a refusal
-    /// where there is no room even without.
-    fn of(top: &Entry, length: usize, incoming: &Incoming<'_>, room: usize) -> Result<Self, Refusal> {
-        let held = top.capacity();
-        let (trackers, rare) = match (incoming.ticket, &top.rare) {
-            (None, _) => (0, 0),
-            (Some(_), None) => (slot::TRACKERS_FIRST, slot::RARE_BYTES),
-            (Some(_), Some(rare)) if rare.trackers.len() < rare.trackers.capacity() => (0, 0),
-            (Some(_), Some(rare)) => (slot::TRACKERS_FIRST.max(rare.trackers.len() / 2), 0),
-        };
-        let beside = trackers * slot::TRACKER_BYTES + rare;
-        if length <= held {
-            return if beside <= room {
-                Ok(Self { net_capacity: held, trackers })
-            } else {
-                Err(Refusal::Cramped { bytes: beside })
-            };
-        }
-        let bytes = room_bytes(length) - held + beside;
-        if bytes > room {
-            return Err(Refusal::Cramped { bytes });
-        }
-        Ok(Self { net_capacity: length, trackers })
-    }
+/// How many more trackers an entry is to have place for when an operation is folded in and its net operation then needs
+/// so many bytes; a refusal where there is no room for both.
+fn more_trackers(top: &Entry, needs: usize, incoming: &Incoming<'_>, room: usize) -> Result<usize, Refusal> {
+    let (trackers, rare) = match (incoming.ticket, &top.rare) {
+        (None, _) => (0, 0),
+        (Some(_), None) => (slot::TRACKERS_FIRST, slot::RARE_BYTES),
+        (Some(_), Some(rare)) if rare.trackers.len() < rare.trackers.capacity() => (0, 0),
+        (Some(_), Some(rare)) => (slot::TRACKERS_FIRST.max(rare.trackers.len() / 2), 0),
+    };
+    let held = top.capacity();
+    let grown = if needs > held { room_bytes(needs) - held } else { 0 };
+    let bytes = grown + trackers * slot::TRACKER_BYTES + rare;
+    if bytes > room { Err(Refusal::Cramped { bytes }) } else { Ok(trackers) }
 }
 
 /// Notes in an entry that an operation was folded into it, above `below`.

@@ -22,7 +22,7 @@ use super::super::json::scan::{byte, member, padded_word, part, value_end};
 use super::super::list;
 use super::super::net::{ALWAYS, Absent, Composed, FROM_PATCH, Patch};
 use super::edits::{Edits, Source};
-use super::{BYTES_MAX, FIELDS_MAX, Flat, Key, Table, is_readable, room};
+use super::{BYTES_MAX, FIELDS_MAX, Flat, Key, Table, is_readable, ones, room};
 
 /// The kind of nearly all fields.
 const SET: u8 = Kind::Set as u8;
@@ -241,8 +241,7 @@ fn sets_all(earlier: &[u8], later: &[u8]) -> bool {
 /// True where the same bytes stand at two places, so many.
 #[inline(always)]
 fn is_same_name((one, at): (&[u8], usize), (two, next): (&[u8], usize), length: usize) -> bool {
-    let kept = if length < 8 { !(u64::MAX << (8 * length)) } else { u64::MAX };
-    (padded_word(one, at) ^ padded_word(two, next)) & kept == 0
+    (padded_word(one, at) ^ padded_word(two, next)) & ones(length) == 0
         && (length <= 8 || part(one, at + 8, at + length) == part(two, next + 8, next + length))
 }
 
