@@ -69,7 +69,7 @@
 //! # The modules, in the order of a write's path
 //! `document` and `operation` (what travels), `engine` (the handle), `shard` (where a submit lands), `merge` (the
 //! algebra), `drain` (from the shards to the sink and back), `sink` and `segment` (where it goes), `view` (reads); and,
-//! used by all, `clock`, `config`, `error`, `stats`, `sync`. `ARCHITECTURE.md` has the path as a drawing, the decisions and why.
+//! used by all, `clock`, `config`, `disk`, `error`, `stats`, `sync`. `ARCHITECTURE.md` has the path as a drawing, the decisions and why.
 
 // In the order of the path of a write.
 mod document;
@@ -86,6 +86,8 @@ mod drain;
 mod sink;
 
 mod segment;
+
+pub mod disk;
 
 mod view;
 
