@@ -71,6 +71,10 @@
 //! algebra), `drain` (from the shards to the sink and back), `sink` and `segment` (where it goes), `view` (reads); and,
 //! used by all, `clock`, `config`, `disk`, `error`, `stats`, `sync`. `ARCHITECTURE.md` has the path as a drawing, the decisions and why.
 
+// Test support that unit tests share with the others calls the library by its name.
+#[cfg(test)]
+extern crate self as millpond;
+
 // In the order of the path of a write.
 mod document;
 mod operation;

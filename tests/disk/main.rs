@@ -5,5 +5,11 @@
     reason = "a test fails by panicking, and clippy sees helpers as no tests"
 )]
 
+mod faults;
 mod helpers;
+mod power;
+mod same;
+
+#[path = "../support/disk/mod.rs"]
+mod simulated;
 mod system;
