@@ -1,0 +1,182 @@
+//! Reading a record: what its bytes say, or what is wrong with them.
+//!
+//! # Design
+//! The checksum is looked at first: what is behind it was written as it is, so anything wrong there is no tear
+//! ([`Wrong::is_sealed`]). Everything that a version does not know is wrong: a kind, a flag, bytes behind the end.
+//!
+//! # Why the net operation is not looked at
+//! To check one costs many times what the checksum does ([`check_net`]), and nearly all that a log holds has settled. What
+//! has not is read again, and checked then.
+
+use super::{
+    CHECKSUM_BYTES, FileEnd, HAS_ROUTING, HAS_SOURCE, KeyRef, Kind, Moved, Operation, POSITION_MAX, Record,
+    VERB_BITS, Verb,
+};
+use crate::journal::{
+    checksum::extend,
+    varint::{Parts, Wrong, unzigzag},
+};
+use crate::merge::{self, NetRef};
+
+/// What a record is read by: the checksum before it, and the seq of the record about a key before it in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) chain: u32,
+    pub(crate) seq: u64,
+}
+
+/// Reads the record at the start of some bytes, which end where its group does. Gives it with its length in bytes, checksum
+/// and all, and moves `link` on.
+///
+/// The net operation in it is not looked at: see [`check_net`].
+#[inline]
+pub(crate) fn read<'a>(bytes: &'a [u8], link: &mut Link) -> Result<(Record<'a>, usize), Wrong> {
+    let (record, end, chain) = read_by(bytes, link.chain, |distance| unzigzag(link.seq, distance))?;
+    link.chain = chain;
+    if record.kind().has_seq() {
+        link.seq = record.seq();
+    }
+    Ok((record, end))
+}
+
+/// Reads a record once more whose (last) seq is known, and the checksum before it.
+pub(crate) fn read_again(bytes: &[u8], chain: u32, seq: u64) -> Result<Record<'_>, Wrong> {
+    read_by(bytes, chain, |_| seq).map(|(record, _, _)| record)
+}
+
+/// Checks a net operation that was read: in the common form, and whole.
+pub(crate) fn check_net(net: &[u8]) -> Result<(), String> {
+    let net = NetRef::from_bytes(net);
+    if net.as_bytes().is_empty() || net.is_table() {
+        return Err("the operation is not in its common form".to_owned());
+    }
+    merge::validate(net)
+}
+
+#[inline]
+fn read_by(
+    bytes: &[u8],
+    chain: u32,
+    seq: impl FnOnce(u64) -> u64,
+) -> Result<(Record<'_>, usize, u32), Wrong> {
+    let mut parts = Parts::new(bytes);
+    let length = parts.integer("the record's length is no integer")?;
+    let start = parts.at();
+    let content = parts.bytes(length, "the record is longer than what is left of its group")?;
+    let end = parts.at();
+    let checksum = parts.array("the record is longer than what is left of its group")?;
+    let sum = extend(chain, bytes.get(..end).unwrap_or_default());
+    if sum != u32::from_le_bytes(checksum) {
+        return Err(Wrong { at: 0, what: "the record does not match its checksum", is_sealed: false });
+    }
+    let record = parse(Parts::new(content), seq).map_err(|wrong| Wrong {
+        at: start + wrong.at,
+        is_sealed: true,
+        ..wrong
+    })?;
+    Ok((record, end + CHECKSUM_BYTES, sum))
+}
+
+#[inline]
+fn parse(mut parts: Parts<'_>, seq: impl FnOnce(u64) -> u64) -> Result<Record<'_>, Wrong> {
+    let before = parts;
+    let kind = Kind::of(parts.byte("the record has no kind")?)
+        .ok_or_else(|| before.wrong("there is no such kind of record"))?;
+    let seq = if kind.has_seq() { seq(parts.integer("its seq is no integer")?) } else { 0 };
+    let parts = &mut parts;
+    let record = match kind {
+        Kind::Operation => return Operation::parse(parts, seq).map(Record::Operation),
+        Kind::Moved => return Moved::parse(parts, seq).map(Record::Moved),
+        Kind::Bounds => {
+            let first = first_of(parts, seq)?;
+            Record::Bounds { key: KeyRef::parse(parts)?, first, last: seq }
+        }
+        Kind::Unbound => Record::Unbound { key: KeyRef::parse(parts)?, last: seq },
+        Kind::Settled => Record::Settled { key: KeyRef::parse(parts)?, last: seq },
+        Kind::Watermark => Record::Watermark { seq: parts.integer("the watermark is no integer")? },
+        Kind::Ceiling => Record::Ceiling { seq: parts.integer("the ceiling is no integer")? },
+        Kind::Index => Record::Index {
+            number: parts.small("the index's number is not one of 32 bits")?,
+            name: parts.rest_as_text("the index's name is not UTF-8")?,
+        },
+        Kind::Source => Record::Source {
+            number: parts.small("the source's number is not one of 32 bits")?,
+            mark: parts.integer("the source's mark is no integer")?.checked_sub(1),
+            name: parts.rest_as_text("the source's name is not UTF-8")?,
+        },
+        Kind::Begin => Record::Begin(FileEnd {
+            number: parts.integer("the number of the file before is no integer")?,
+            at: parts.integer("the end of the file before is no integer")?,
+            chain: u32::from_le_bytes(parts.array("the checksum of the file before is cut short")?),
+        }),
+    };
+    if parts.is_empty() { Ok(record) } else { Err(parts.wrong("the record goes on behind its end")) }
+}
+
+/// The first seq, which is written as its distance from the last.
+fn first_of(parts: &mut Parts<'_>, last: u64) -> Result<u64, Wrong> {
+    let before = *parts;
+    let distance = parts.integer("its first seq is no integer")?;
+    last.checked_sub(distance).ok_or_else(|| before.wrong("its first seq would be below zero"))
+}
+
+impl<'a> KeyRef<'a> {
+    #[inline]
+    fn parse(parts: &mut Parts<'a>) -> Result<Self, Wrong> {
+        let index = parts.small("the index's number is not one of 32 bits")?;
+        Ok(Self { index, id: parts.rest_as_text("the id is not UTF-8")? })
+    }
+}
+
+impl<'a> Operation<'a> {
+    #[inline]
+    fn parse(parts: &mut Parts<'a>, seq: u64) -> Result<Self, Wrong> {
+        let before = *parts;
+        let flags = parts.byte("the operation has no flags")?;
+        if flags & !(VERB_BITS | HAS_ROUTING | HAS_SOURCE) != 0 {
+            return Err(before.wrong("there is no such flag"));
+        }
+        let index = parts.small("the index's number is not one of 32 bits")?;
+        let source = if flags & HAS_SOURCE == 0 { None } else { Some(source(parts)?) };
+        let id = parts.text("the id is cut short, or not UTF-8")?;
+        let routing = routing(parts, flags)?;
+        let net = parts.rest();
+        Ok(Self { seq, verb: Verb::of(flags), index, id, routing, source, net })
+    }
+}
+
+impl<'a> Moved<'a> {
+    fn parse(parts: &mut Parts<'a>, last: u64) -> Result<Self, Wrong> {
+        let first = first_of(parts, last)?;
+        let before = *parts;
+        let flags = parts.byte("the operation has no flags")?;
+        if flags & !HAS_ROUTING != 0 {
+            return Err(before.wrong("there is no such flag"));
+        }
+        let index = parts.small("the index's number is not one of 32 bits")?;
+        let id = parts.text("the id is cut short, or not UTF-8")?;
+        let routing = routing(parts, flags)?;
+        let mut count = || parts.small("a count is not one of 32 bits");
+        let operations = count()?;
+        let [not_found, conflicts] = [[count()?, count()?], [count()?, count()?]];
+        let net = parts.rest();
+        Ok(Self { first, last, index, id, routing, operations, not_found, conflicts, net })
+    }
+}
+
+#[inline]
+fn routing<'a>(parts: &mut Parts<'a>, flags: u8) -> Result<Option<&'a str>, Wrong> {
+    if flags & HAS_ROUTING == 0 {
+        return Ok(None);
+    }
+    parts.text("the routing is cut short, or not UTF-8").map(Some)
+}
+
+fn source(parts: &mut Parts<'_>) -> Result<(u32, u64), Wrong> {
+    let number = parts.small("the source's number is not one of 32 bits")?;
+    let before = *parts;
+    match parts.integer("the source's position is no integer")? {
+        position @ ..=POSITION_MAX => Ok((number, position)),
+        _ => Err(before.wrong("the source's position is above the last there is")),
+    }
+}
