@@ -359,4 +359,4 @@ fn find_uses(kind: Kind, mut body: Parts<'_>) -> Result<Uses, Wrong> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

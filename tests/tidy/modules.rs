@@ -44,6 +44,8 @@ const MACHINES: &[&str] = &[
     "src/journal/record.rs",
     "src/journal/record/read.rs",
     "src/journal/group.rs",
+    "src/journal/reader.rs",
+    "src/journal/doubt.rs",
     "src/drain/scheduler.rs",
     "src/drain/retry.rs",
     "src/segment/tiering.rs",
