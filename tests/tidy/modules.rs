@@ -46,6 +46,8 @@ const MACHINES: &[&str] = &[
     "src/journal/group.rs",
     "src/journal/reader.rs",
     "src/journal/doubt.rs",
+    "src/journal/recovery.rs",
+    "src/journal/recovery/waiting.rs",
     "src/drain/scheduler.rs",
     "src/drain/retry.rs",
     "src/segment/tiering.rs",
