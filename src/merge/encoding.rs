@@ -1,8 +1,9 @@
 //! The bytes of a net operation.
 //!
 //! # Design
-//! One flat byte string, in memory only; the persistent form is text. Integers are LEB128, in as few bytes as they
-//! take: where a length is written before it is known, and takes more than one, what it measures moves.
+//! One flat byte string, as it lies in memory and in the journal's records: what changes here changes the journal's format,
+//! whose version (`journal/group.rs`) then goes up. Elsewhere the persistent form is text. Integers are LEB128, in as few
+//! bytes as they take: where a length is written before it is known, and takes more than one, what it measures moves.
 //!
 //! ```text
 //! operation  tag (shape, flags, absent)  then  put: document | delete: nothing | patch:
