@@ -26,6 +26,9 @@
 //! What matters is what is *left* after a fault: which sectors, which names. That takes a whole file system that can be
 //! asked what it would have kept; a hook that returns errors cannot tell.
 
+#[cfg(test)]
+#[path = "../tests/support/disk/mod.rs"]
+pub(crate) mod simulated;
 mod system;
 
 use std::{any::Any, fmt, fs::File, io, path::Path};
