@@ -3,28 +3,30 @@
 //! # Design
 //! Files are only ever made whole: written under a temporary name, synced, renamed, and the directory synced
 //! ([`TempFile`]). Whatever stops half-way leaves a temporary file, which its own drop or the next
-//! opening removes. All writing goes through here, so that one place knows the latch and one place can be
-//! made to fail in tests.
+//! opening removes. All writing goes through here, so that one place knows the latch; and on to a [`Disk`], in whose place
+//! tests put one that fails on cue.
 //!
 //! # The latch
 //! After a failed sync nobody knows what is on the disk: the system may drop the pages it could not write and
 //! report the next sync as done. So a failed sync is never tried again; it latches the directory, and
-//! every later write is refused with the reason, until a new opening reads back what is there. A full disk
-//! shows when writing, is not latched, and may be tried again.
+//! every later write is refused with the reason, until a new opening reads back what is there. A full disk shows when writing, is not latched, and may be tried again.
 //!
 //! # Invariants
 //! 1. A name without `.tmp` is only ever given to a file that was written and synced whole.
 //! 2. Only the holder of the lock changes the directory.
 
 use super::manifest;
-use crate::{Error, ErrorKind, Result, sync::Mutex};
+use crate::{
+    Error, ErrorKind, Result,
+    disk::{DirectoryLock, Disk, DiskFile, SystemDisk},
+    sync::Mutex,
+};
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-const LOCK_FILE: &str = "lock";
 const TEMP_SUFFIX: &str = ".tmp";
 const SEGMENT_SUFFIX: &str = ".segment";
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -51,78 +53,60 @@ pub(crate) struct Listing {
     pub(crate) temporary: Vec<String>,
 }
 
-pub(crate) fn list(path: &Path) -> Result<Listing> {
-    let what = || format!("listing {}", path.display());
-    let mut listing = Listing::default();
-    for entry in fs::read_dir(path).map_err(|error| Error::io(what(), error))? {
-        let name = entry.map_err(|error| Error::io(what(), error))?.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if let Some(number) = segment_number(name) {
-            listing.segments.push(number);
-        } else if is_temporary(name) {
-            listing.temporary.push(name.to_owned());
-        }
+/// Where a store lies. Who only reads needs no more.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) path: PathBuf,
+}
+
+impl Home {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: impl Into<PathBuf>) -> Self {
+        Self { disk, path: path.into() }
     }
-    listing.segments.sort_unstable();
-    Ok(listing)
+
+    /// On the system's disk.
+    pub(crate) fn system(path: impl Into<PathBuf>) -> Self {
+        Self::new(Arc::new(SystemDisk), path)
+    }
+
+    pub(crate) fn list(&self) -> Result<Listing> {
+        let names = self.disk.list(&self.path);
+        let names =
+            names.map_err(|error| Error::io(format_args!("listing {}", self.path.display()), error))?;
+        let mut listing = Listing::default();
+        for name in names {
+            if let Some(number) = segment_number(&name) {
+                listing.segments.push(number);
+            } else if is_temporary(&name) {
+                listing.temporary.push(name);
+            }
+        }
+        listing.segments.sort_unstable();
+        Ok(listing)
+    }
 }
 
 /// A directory held for writing. See the module.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    path: PathBuf,
+    home: Home,
     /// Held until this is dropped.
-    _lock: File,
+    _lock: DirectoryLock,
     latch: Mutex<Option<Box<str>>>,
-    #[cfg(test)]
-    pub(crate) faults: super::faults::Faults,
 }
 
 impl Directory {
     /// Takes the directory for writing, creating it if there is none.
-    pub(crate) fn lock(path: &Path) -> Result<Self> {
-        let shown = path.display();
-        match fs::symlink_metadata(path) {
-            Ok(found) if found.is_symlink() => {
-                let message = format!("{shown} is a symbolic link: name the directory it stands for");
-                return Err(Error::new(ErrorKind::Config, message));
-            }
-            Ok(found) if !found.is_dir() => {
-                return Err(Error::new(ErrorKind::Config, format!("{shown} is not a directory")));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create_directory(path)?,
-            Err(error) => return Err(Error::io(format!("looking at {shown}"), error)),
-        }
-        let lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path.join(LOCK_FILE))
-            .map_err(|error| Error::io(format!("opening {shown} for writing"), error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message =
-                    format!("{shown} is in use: another writer holds its lock, and a store has one writer");
-                return Err(Error::new(ErrorKind::Io, message));
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(Error::io(format!("locking {shown}"), error));
-            }
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            _lock: lock,
-            latch: Mutex::new(None),
-            #[cfg(test)]
-            faults: super::faults::Faults::default(),
-        })
+    pub(crate) fn lock(home: Home) -> Result<Self> {
+        let refused = |what, error| refused(&home.path, what, error);
+        home.disk.create_directory(&home.path).map_err(|error| refused("creating", error))?;
+        let lock = home.disk.lock(&home.path).map_err(|error| refused("locking", error))?;
+        Ok(Self { home, _lock: lock, latch: Mutex::new(None) })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// Refuses if the directory is latched.
@@ -130,7 +114,8 @@ impl Directory {
         match &*self.latch.lock() {
             None => Ok(()),
             Some(reason) => {
-                let message = format!("the store in {} takes no more writes: {reason}", self.path.display());
+                let path = self.home.path.display();
+                let message = format!("the store in {path} takes no more writes: {reason}");
                 Err(Error::new(ErrorKind::Latched, message))
             }
         }
@@ -144,25 +129,29 @@ impl Directory {
     /// Begins a file that will be called `name` once it is whole.
     pub(crate) fn create(&self, name: String) -> Result<TempFile<'_>> {
         self.check()?;
-        let temporary = self.path.join(format!("{name}{TEMP_SUFFIX}"));
-        let file = self
-            .step()
-            .and_then(|()| File::create(&temporary))
-            .map_err(|error| Error::io(format!("creating {}", temporary.display()), error))?;
-        let file = BufWriter::with_capacity(BUFFER_BYTES, Faulty { file, directory: self });
+        let temporary = self.home.path.join(format!("{name}{TEMP_SUFFIX}"));
+        let disk = &self.home.disk;
+        let made = match disk.create(&temporary, 0) {
+            // One whose removal failed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                disk.remove(&temporary).and_then(|()| disk.create(&temporary, 0))
+            }
+            made => made,
+        };
+        let file =
+            made.map_err(|error| Error::io(format_args!("creating {}", temporary.display()), error))?;
+        let file = BufWriter::with_capacity(BUFFER_BYTES, Appending { file, at: 0 });
         Ok(TempFile { directory: self, file: Some(file), temporary, name })
     }
 
     /// Removes a file that nothing names any more. A failure is left to the sweep of the next opening.
     pub(crate) fn remove(&self, name: &str) {
-        if self.step().is_ok() {
-            fs::remove_file(self.path.join(name)).ok();
-        }
+        self.home.disk.remove(&self.home.path.join(name)).ok();
     }
 
     /// Removes what a crash left behind: temporary files, and segments the manifest does not name.
     pub(crate) fn sweep(&self, live: &[u64]) -> Result<()> {
-        let listing = list(&self.path)?;
+        let listing = self.home.list()?;
         for name in &listing.temporary {
             self.remove(name);
         }
@@ -173,41 +162,38 @@ impl Directory {
     }
 
     fn sync(&self) -> Result<()> {
-        let synced = self.step().and_then(|()| sync_directory(&self.path));
-        synced.map_err(|error| self.sync_failed(&self.path, &error))
+        let Home { disk, path } = &self.home;
+        disk.sync_directory(path).map_err(|error| self.in_doubt("syncing", path, &error))
     }
 
-    fn sync_failed(&self, what: &Path, error: &io::Error) -> Error {
-        let reason =
-            format!("syncing {} failed ({error}), so what is on the disk is not known", what.display());
+    /// Latches over what failed and may have been done, wholly or in part.
+    fn in_doubt(&self, doing: &str, what: &Path, error: &io::Error) -> Error {
+        let what = what.display();
+        let reason = format!("{doing} {what} failed ({error}), so what is on the disk is not known");
         let message = format!("{reason}; the store takes no more writes");
         self.latch(reason);
         Error::new(ErrorKind::Latched, message)
     }
-
-    /// One step of I/O is about to be made: tests fail it here.
-    #[cfg_attr(not(test), expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "a test seam"))]
-    fn step(&self) -> io::Result<()> {
-        #[cfg(test)]
-        self.faults.step()?;
-        Ok(())
-    }
 }
 
-/// Creates the directory and makes its name durable.
-fn create_directory(path: &Path) -> Result<()> {
-    let what = || format!("creating {}", path.display());
-    fs::create_dir_all(path).map_err(|error| Error::io(what(), error))?;
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_directory(parent).map_err(|error| Error::io(what(), error))?;
+/// Why a directory is not taken for writing.
+fn refused(path: &Path, doing: &str, error: io::Error) -> Error {
+    let shown = path.display();
+    match error.kind() {
+        // The disk says what it is instead; the system, met half-way down, does not.
+        io::ErrorKind::NotADirectory if error.raw_os_error().is_none() => {
+            Error::new(ErrorKind::Config, error.to_string())
+        }
+        io::ErrorKind::NotADirectory => {
+            Error::new(ErrorKind::Config, format!("{shown} is not below a directory")).because(error)
+        }
+        io::ErrorKind::ResourceBusy => {
+            let message =
+                format!("{shown} is in use: another writer holds its lock, and a store has one writer");
+            Error::new(ErrorKind::Io, message)
+        }
+        _ => Error::io(format_args!("{doing} {shown} for writing"), error),
     }
-    Ok(())
-}
-
-/// Makes renames and removals in a directory durable. Elsewhere than on Unix a directory cannot be opened, and
-/// the system orders renames by itself.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 /// A file under a temporary name. Dropped without [`install`](Self::install), it is removed.
@@ -215,7 +201,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 pub(crate) struct TempFile<'d> {
     directory: &'d Directory,
     /// `None` once it is installed.
-    file: Option<BufWriter<Faulty<'d>>>,
+    file: Option<BufWriter<Appending>>,
     temporary: PathBuf,
     name: String,
 }
@@ -228,14 +214,11 @@ impl TempFile<'_> {
         let failed = |error| Error::io(format!("writing {}", self.temporary.display()), error);
         if let Some(file) = &mut self.file {
             file.flush().map_err(failed)?;
-            let file = file.get_ref();
-            let synced = directory.step().and_then(|()| file.file.sync_all());
-            synced.map_err(|error| directory.sync_failed(&self.temporary, &error))?;
+            let synced = file.get_ref().file.sync_all();
+            synced.map_err(|error| directory.in_doubt("syncing", &self.temporary, &error))?;
         }
-        let target = directory.path.join(&self.name);
-        directory
-            .step()
-            .and_then(|()| fs::rename(&self.temporary, &target))
+        let Home { disk, path } = &directory.home;
+        disk.rename(&self.temporary, &path.join(&self.name))
             .map_err(|error| Error::io(format!("renaming {}", self.temporary.display()), error))?;
         self.file = None;
         directory.sync()
@@ -260,34 +243,34 @@ impl Drop for TempFile<'_> {
         if let Some(file) = self.file.take() {
             // What is still buffered is not worth writing.
             drop(file.into_parts());
-            if self.directory.step().is_ok() {
-                fs::remove_file(&self.temporary).ok();
-            }
+            self.directory.home.disk.remove(&self.temporary).ok();
         }
     }
 }
 
-/// A file whose writes are steps.
+/// A file that is written from its start to its end.
 #[derive(Debug)]
-struct Faulty<'d> {
-    file: File,
-    directory: &'d Directory,
+struct Appending {
+    file: Box<dyn DiskFile>,
+    at: u64,
 }
 
-impl Write for Faulty<'_> {
+impl Write for Appending {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.directory.step()?;
-        self.file.write(bytes)
+        self.file.write_all_at(bytes, self.at)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn only_this_stores_own_names_are_recognised() {
@@ -303,28 +286,28 @@ mod tests {
     #[test]
     fn a_second_writer_is_refused_until_the_first_lets_go() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Directory::lock(dir.path()).unwrap();
-        let error = Directory::lock(dir.path()).unwrap_err();
+        let first = Directory::lock(Home::system(dir.path())).unwrap();
+        let error = Directory::lock(Home::system(dir.path())).unwrap_err();
         assert!(error.to_string().contains("in use"), "{error}");
         drop(first);
-        Directory::lock(dir.path()).unwrap();
+        Directory::lock(Home::system(dir.path())).unwrap();
     }
 
     #[test]
     fn a_file_that_is_not_installed_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let directory = Directory::lock(dir.path()).unwrap();
+        let directory = Directory::lock(Home::system(dir.path())).unwrap();
         let mut file = directory.create(segment_file(1)).unwrap();
         file.write_all(b"half").unwrap();
         drop(file);
-        let listing = list(dir.path()).unwrap();
+        let listing = directory.home().list().unwrap();
         assert!(listing.segments.is_empty() && listing.temporary.is_empty());
     }
 
     #[test]
     fn a_sweep_removes_leftovers_and_keeps_live_segments_and_strangers() {
         let dir = tempfile::tempdir().unwrap();
-        let directory = Directory::lock(dir.path()).unwrap();
+        let directory = Directory::lock(Home::system(dir.path())).unwrap();
         for name in ["0000000001.segment", "0000000002.segment", "manifest.tmp", "notes.tmp", "7.segment"] {
             fs::write(dir.path().join(name), b"").unwrap();
         }
@@ -343,9 +326,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
-        assert!(Directory::lock(&link).unwrap_err().to_string().contains("symbolic link"));
+        assert!(Directory::lock(Home::system(&link)).unwrap_err().to_string().contains("symbolic link"));
         let file = dir.path().join("file");
         fs::write(&file, b"").unwrap();
-        assert!(Directory::lock(&file).unwrap_err().to_string().contains("not a directory"));
+        assert!(Directory::lock(Home::system(&file)).unwrap_err().to_string().contains("not a directory"));
     }
 }

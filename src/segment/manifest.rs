@@ -12,11 +12,11 @@
 //! 3. `generation` rises with every replacement.
 
 use super::{
-    directory::{self, Directory},
+    directory::{Directory, Home},
     format::{self, Fields},
 };
 use crate::{Error, ErrorKind, Result};
-use std::{fs, io, io::Write, path::Path};
+use std::{io, io::Write};
 
 pub(crate) const FILE: &str = "manifest";
 const MAGIC: [u8; 8] = *b"millpman";
@@ -49,11 +49,11 @@ impl Manifest {
     }
 
     /// The manifest of a directory; `None` where there never was one.
-    pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
-        let file = path.join(FILE);
-        let bytes = match fs::read(&file) {
+    pub(crate) fn read(home: &Home) -> Result<Option<Self>> {
+        let file = home.path.join(FILE);
+        let bytes = match home.disk.open(&file).and_then(|file| file.read_all()) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::missing(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::missing(home),
             Err(error) => return Err(Error::io(format!("reading {}", file.display()), error)),
         };
         Self::decode(&bytes)
@@ -62,20 +62,19 @@ impl Manifest {
     }
 
     /// No manifest is a new store only where no segment is: else it was lost, and an empty store would be a lie.
-    fn missing(path: &Path) -> Result<Option<Self>> {
-        let listing = match directory::list(path) {
-            Err(error) if path.exists() => return Err(error),
-            Err(_) => return Ok(None),
-            Ok(listing) => listing,
+    fn missing(home: &Home) -> Result<Option<Self>> {
+        let listing = match home.list() {
+            Err(error) if is_not_found(&error) => return Ok(None),
+            listing => listing?,
         };
         let lost = listing.temporary.iter().any(|name| !name.starts_with(FILE));
         if listing.segments.is_empty() && !lost {
             return Ok(None);
         }
         // A reader may have looked just before the first manifest came.
-        let file = path.join(FILE);
-        if file.exists() {
-            return Self::read(path);
+        let file = home.path.join(FILE);
+        if home.disk.open(&file).is_ok() {
+            return Self::read(home);
         }
         let message = format!(
             "{} is missing, but {} segment files are there: which of them are the store is not known; \
@@ -157,9 +156,17 @@ impl Manifest {
     }
 }
 
+/// True where what was to be read is not there.
+pub(crate) fn is_not_found(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::directory::segment_file;
     use super::*;
+    use std::fs;
 
     fn sample() -> Manifest {
         let entry = |number| Entry { number, bytes: 100 * number, identity: 7 };
@@ -220,12 +227,13 @@ mod tests {
     #[test]
     fn a_lost_manifest_is_told_from_a_new_store() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Manifest::read(dir.path()).unwrap(), None);
-        assert_eq!(Manifest::read(&dir.path().join("absent")).unwrap(), None);
+        let home = Home::system(dir.path());
+        assert_eq!(Manifest::read(&home).unwrap(), None);
+        assert_eq!(Manifest::read(&Home::system(dir.path().join("absent"))).unwrap(), None);
         fs::write(dir.path().join("manifest.tmp"), b"").unwrap();
-        assert_eq!(Manifest::read(dir.path()).unwrap(), None);
-        fs::write(dir.path().join(directory::segment_file(1)), b"").unwrap();
-        let error = Manifest::read(dir.path()).unwrap_err();
+        assert_eq!(Manifest::read(&home).unwrap(), None);
+        fs::write(dir.path().join(segment_file(1)), b"").unwrap();
+        let error = Manifest::read(&home).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Damaged);
         assert!(error.to_string().contains("missing"), "{error}");
     }

@@ -36,8 +36,6 @@ mod verify;
 mod view;
 
 #[cfg(test)]
-mod faults;
-#[cfg(test)]
 mod tests;
 
 pub use verify::{Damage, VerifyReport, verify};
@@ -45,6 +43,7 @@ pub use view::{IndexStats, Scan, SegmentReader, SegmentStats};
 
 pub(crate) use compactor::Compactor;
 pub(crate) use cursor::Documents;
+pub(crate) use directory::Home;
 pub(crate) use format::Record;
 pub(crate) use set::SegmentSet;
 pub(crate) use store::SegmentStore;

@@ -1,7 +1,7 @@
 //! An open segment: its bytes, mapped, and what is found in them.
 //!
 //! # Design
-//! The file is mapped once and the map becomes one [`Bytes`], so that a document is a slice of it: no copy, and
+//! The file is mapped once (on a disk that is not the system's: read) and the map becomes one [`Bytes`], so that a document is a slice of it: no copy, and
 //! whoever holds a document holds the mapping. Index and filter are decoded to the heap at opening, after their
 //! checksums; a data block is checked each time it is entered, so a flipped bit is an error on the read that
 //! meets it.
@@ -24,27 +24,21 @@
 use super::{
     block::{Block, Place},
     cursor::Cursor,
-    directory::segment_file,
+    directory::{Home, segment_file},
     filter::Filter,
     format::{self, CHECKSUM_BYTES, FOOTER_BYTES, Footer, HEADER_BYTES, Part, checksum, damage},
     index::BlockIndex,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, disk::DiskFile};
 use bytes::Bytes;
-use std::{
-    fs::File,
-    io::{Seek, SeekFrom},
-    ops::Range,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs::File, ops::Range, sync::Arc};
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Segment {
     bytes: Bytes,
     /// Kept to ask for its length; `None` for a segment in memory.
-    file: Option<File>,
+    file: Option<Box<dyn DiskFile>>,
     number: u64,
     identity: u32,
     footer: Footer,
@@ -63,17 +57,20 @@ pub(crate) struct Stored {
 
 impl Segment {
     /// Opens segment `number` in a directory.
-    pub(crate) fn open(directory: &Path, number: u64) -> Result<Self> {
-        let path = directory.join(segment_file(number));
+    pub(crate) fn open(home: &Home, number: u64) -> Result<Self> {
+        let path = home.path.join(segment_file(number));
         let failed = |error| Error::io(format!("opening {}", path.display()), error);
-        let file = File::open(&path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
+        let file = home.disk.open(&path).map_err(failed)?;
+        let length = file.length().map_err(failed)?;
         if length < (HEADER_BYTES + FOOTER_BYTES) as u64 {
             let reason = format!("it is {length} bytes long, shorter than any segment");
             return Err(in_segment(number, &damage(reason)));
         }
-        let map = map(&file).map_err(failed)?;
-        let mut segment = Self::from_bytes(&Bytes::from_owner(map), Some(number))?;
+        let bytes = match file.as_file() {
+            Some(file) => map(file).map(Bytes::from_owner),
+            None => file.read_all().map(Bytes::from),
+        };
+        let mut segment = Self::from_bytes(&bytes.map_err(failed)?, Some(number))?;
         segment.file = Some(file);
         segment.check_length()?;
         Ok(segment)
@@ -207,8 +204,7 @@ impl Segment {
     /// Refuses where the file under the map has another length than it had.
     pub(crate) fn check_length(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        // Asking for the end is the cheapest way to a length, a third of a `stat`; nobody uses the position.
-        let length = (&*file).seek(SeekFrom::End(0)).map_err(|error| {
+        let length = file.length().map_err(|error| {
             Error::io(format_args!("reading the length of {}", segment_file(self.number)), error)
         })?;
         if length == self.bytes.len() as u64 {

@@ -21,9 +21,9 @@
 //! replaced and synced, and nothing else happens under it; `current` for the time of a pointer copy.
 
 use super::{
-    directory::{Directory, segment_file},
+    directory::{Directory, Home, segment_file},
     format::Record,
-    manifest::{Entry, Manifest},
+    manifest::{Entry, Manifest, is_not_found},
     reader::Segment,
     set::{Broken, SegmentSet, Slot},
     writer::{Built, SegmentWriter},
@@ -32,7 +32,7 @@ use crate::{
     Error, ErrorKind, Result,
     sync::{Mutex, RwLock},
 };
-use std::{io, path::Path, sync::Arc};
+use std::{io, sync::Arc};
 
 /// See the module.
 #[derive(Debug)]
@@ -55,16 +55,17 @@ struct State {
 impl SegmentStore {
     /// Opens a directory for writing, creating a new store in it if there is none. Refused where another writer holds it,
     /// and where anything in it is damaged: writing on would build on a base that cannot be read.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let directory = Directory::lock(path)?;
-        let manifest = if let Some(manifest) = Manifest::read(path)? {
+    pub(crate) fn open(home: Home) -> Result<Self> {
+        let directory = Directory::lock(home)?;
+        let home = directory.home();
+        let manifest = if let Some(manifest) = Manifest::read(home)? {
             manifest
         } else {
             let manifest = Manifest::new();
             manifest.install(&directory)?;
             manifest
         };
-        let slots = manifest.segments.iter().map(|entry| open_segment(path, entry).map(Arc::new).map(Ok));
+        let slots = manifest.segments.iter().map(|entry| open_segment(home, entry).map(Arc::new).map(Ok));
         let set = SegmentSet::new(slots.collect::<Result<_>>()?);
         if set.seq_max().is_some_and(|seq| seq >= manifest.seq_ceiling) {
             let message = "the manifest's ceiling of sequence numbers is not above those stored";
@@ -130,7 +131,7 @@ impl SegmentStore {
     }
 
     pub(super) fn open_built(&self, built: &Built) -> Result<Arc<Segment>> {
-        open_segment(self.directory.path(), &built.entry).map(Arc::new)
+        open_segment(self.directory.home(), &built.entry).map(Arc::new)
     }
 
     /// Replaces segments that stand together by what they merged to.
@@ -185,7 +186,7 @@ impl SegmentStore {
     pub(crate) fn validate(&self) -> Result<(), String> {
         let state = self.state.lock();
         let set = self.set();
-        let manifest = Manifest::read(self.directory.path()).map_err(|error| error.to_string())?;
+        let manifest = Manifest::read(self.directory.home()).map_err(|error| error.to_string())?;
         let named = manifest.map(|manifest| (manifest.generation, manifest.segments));
         if named != Some((state.generation, set.entries())) {
             return Err("1: the manifest does not name the current set".to_owned());
@@ -201,8 +202,8 @@ impl SegmentStore {
 }
 
 /// Opens the segment that a manifest names, and no other file under its name.
-pub(crate) fn open_segment(path: &Path, entry: &Entry) -> Result<Segment> {
-    let segment = Segment::open(path, entry.number)?;
+pub(crate) fn open_segment(home: &Home, entry: &Entry) -> Result<Segment> {
+    let segment = Segment::open(home, entry.number)?;
     if (segment.bytes().len() as u64, segment.identity()) != (entry.bytes, entry.identity) {
         let message = format!(
             "{} is whole but not the file that the manifest names: it comes from another time or store",
@@ -218,38 +219,33 @@ const OPEN_ATTEMPTS: usize = 100;
 
 /// Reads the manifest and opens what it names, without the lock. Segments that cannot be opened stay in the set as broken;
 /// one that is gone because the writer replaced it is not an error, but a reason to read the manifest again.
-pub(crate) fn open_for_reading(path: &Path) -> Result<(Manifest, SegmentSet)> {
-    let mut manifest = read_manifest(path)?;
+pub(crate) fn open_for_reading(home: &Home) -> Result<(Manifest, SegmentSet)> {
+    let mut manifest = read_manifest(home)?;
     for _ in 0..OPEN_ATTEMPTS {
         let mut vanished = false;
         let slots: Vec<Slot> = manifest
             .segments
             .iter()
             .map(|entry| {
-                open_segment(path, entry).map(Arc::new).map_err(|error| {
+                open_segment(home, entry).map(Arc::new).map_err(|error| {
                     vanished |= is_not_found(&error);
                     Arc::new(Broken::new(entry.number, &error))
                 })
             })
             .collect();
-        let again = if vanished { read_manifest(path)? } else { manifest.clone() };
+        let again = if vanished { read_manifest(home)? } else { manifest.clone() };
         if again.generation == manifest.generation {
             return Ok((manifest, SegmentSet::new(slots)));
         }
         manifest = again;
     }
-    let message = format!("{} changed {OPEN_ATTEMPTS} times while it was being opened", path.display());
+    let message = format!("{} changed {OPEN_ATTEMPTS} times while it was being opened", home.path.display());
     Err(Error::new(ErrorKind::Busy, message))
 }
 
-fn read_manifest(path: &Path) -> Result<Manifest> {
-    Manifest::read(path)?.ok_or_else(|| {
+fn read_manifest(home: &Home) -> Result<Manifest> {
+    Manifest::read(home)?.ok_or_else(|| {
         let cause = io::Error::new(io::ErrorKind::NotFound, "it has no manifest");
-        Error::io(format_args!("opening {} as a segment store", path.display()), cause)
+        Error::io(format_args!("opening {} as a segment store", home.path.display()), cause)
     })
-}
-
-fn is_not_found(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
 }

@@ -7,7 +7,7 @@
 
 use super::{
     block::{Block, Place},
-    directory::{self, segment_file},
+    directory::{Home, segment_file},
     format,
     manifest::{self, Manifest},
     reader::Segment,
@@ -82,15 +82,15 @@ impl fmt::Display for Damage {
 ///
 /// An error means that nothing could be read at all: no store, no permission, a newer format.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
-    let path = path.as_ref();
-    match store::open_for_reading(path) {
-        Ok((_, set)) => Ok(verify_set(path, &set)),
+    let home = Home::system(path.as_ref());
+    match store::open_for_reading(&home) {
+        Ok((_, set)) => Ok(verify_set(&home, &set)),
         Err(error) if error.kind() == ErrorKind::Damaged => {
             let mut report = VerifyReport::default();
             report.of_file(manifest::FILE, error);
-            for number in directory::list(path)?.segments {
+            for number in home.list()?.segments {
                 report.segments += 1;
-                match Segment::open(path, number) {
+                match Segment::open(&home, number) {
                     Ok(segment) => check_segment(&segment, &mut report),
                     Err(error) => report.of_file(segment_file(number), error),
                 }
@@ -102,9 +102,9 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
 }
 
 /// Reads all segments of a set, and the manifest again.
-pub(crate) fn verify_set(path: &Path, set: &SegmentSet) -> VerifyReport {
+pub(crate) fn verify_set(home: &Home, set: &SegmentSet) -> VerifyReport {
     let mut report = VerifyReport::default();
-    if let Err(error) = Manifest::read(path) {
+    if let Err(error) = Manifest::read(home) {
         report.of_file(manifest::FILE, error);
     }
     for slot in set.slots() {

@@ -7,21 +7,18 @@
 
 use super::{
     cursor::{Documents, Live},
+    directory::Home,
     set::SegmentSet,
     store,
     verify::{self, VerifyReport},
 };
-use crate::{Document, Key, Result};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use crate::{Document, Key, Result, disk::Disk};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// A read-only snapshot of a store's directory.
 #[derive(Clone, Debug)]
 pub struct SegmentReader {
-    path: PathBuf,
+    home: Home,
     set: Arc<SegmentSet>,
     seq_ceiling: u64,
 }
@@ -32,9 +29,17 @@ impl SegmentReader {
     /// An error says that there is no store, or that its manifest is lost or damaged. A damaged segment is not an error
     /// here, but on the reads that need it.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_owned();
-        let (manifest, set) = store::open_for_reading(&path)?;
-        Ok(Self { path, set: Arc::new(set), seq_ceiling: manifest.seq_ceiling })
+        Self::open_at(Home::system(path.as_ref()))
+    }
+
+    /// The same, on another disk than the system's: its segments are read into memory, and not mapped.
+    pub fn open_on(disk: Arc<dyn Disk>, path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_at(Home::new(disk, path.as_ref()))
+    }
+
+    fn open_at(home: Home) -> Result<Self> {
+        let (manifest, set) = store::open_for_reading(&home)?;
+        Ok(Self { home, set: Arc::new(set), seq_ceiling: manifest.seq_ceiling })
     }
 
     /// The document of a key. Its bytes are shared with the mapped file.
@@ -71,7 +76,7 @@ impl SegmentReader {
 
     /// Reads everything and names what is damaged. See [`verify`](super::verify::verify) for a store that does not open.
     pub fn verify(&self) -> VerifyReport {
-        verify::verify_set(&self.path, &self.set)
+        verify::verify_set(&self.home, &self.set)
     }
 }
 

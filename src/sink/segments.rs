@@ -21,7 +21,8 @@
 use crate::{
     Base, BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Limits, Outcome, Result, Sink, Snapshot,
     Takes,
-    segment::{Compactor, Documents, Record, SegmentSet, SegmentStats, SegmentStore},
+    disk::{Disk, SystemDisk},
+    segment::{Compactor, Documents, Home, Record, SegmentSet, SegmentStats, SegmentStore},
     sync::atomic::AtomicBool,
 };
 use std::{path::Path, sync::Arc};
@@ -88,7 +89,12 @@ impl SegmentSink {
 
     /// The same, with settings.
     pub fn open_with(path: impl AsRef<Path>, options: &SegmentOptions) -> Result<Self> {
-        let store = Arc::new(SegmentStore::open(path.as_ref())?);
+        Self::open_on(Arc::new(SystemDisk), path, options)
+    }
+
+    /// The same, on another disk than the system's: segments are read into memory, and not mapped.
+    pub fn open_on(disk: Arc<dyn Disk>, path: impl AsRef<Path>, options: &SegmentOptions) -> Result<Self> {
+        let store = Arc::new(SegmentStore::open(Home::new(disk, path.as_ref()))?);
         let compaction = options.compaction;
         let compactor = match compaction {
             Compaction::Background => Some(Compactor::start(Arc::clone(&store))?),
@@ -266,6 +272,7 @@ impl Snapshot for SetSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::simulated::{At, Call, Fault, SimulatedDisk, When};
     use bytes::Bytes;
 
     fn batch() -> Batch {
@@ -283,18 +290,20 @@ mod tests {
         Batch { items: vec![item], bytes: 0 }
     }
 
-    fn opened(compaction: Compaction) -> (tempfile::TempDir, SegmentSink) {
-        let dir = tempfile::tempdir().unwrap();
-        let sink = SegmentSink::open_with(dir.path(), &SegmentOptions::new().compaction(compaction)).unwrap();
-        (dir, sink)
+    fn opened(compaction: Compaction) -> (SimulatedDisk, SegmentSink) {
+        let disk = SimulatedDisk::new(1);
+        let options = SegmentOptions::new().compaction(compaction);
+        let sink = SegmentSink::open_on(Arc::new(disk.clone()), "store", &options).unwrap();
+        (disk, sink)
     }
 
-    /// Sends with each step of I/O failing in turn, until one send succeeds.
+    /// Sends with each call to the disk failing in turn, until one send succeeds.
     fn outcomes_of_failures() -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         loop {
-            let (_dir, sink) = opened(Compaction::Manual);
-            sink.shared.store.directory().faults.fail_at(i64::try_from(outcomes.len()).unwrap(), false);
+            let (disk, sink) = opened(Compaction::Manual);
+            let call = disk.calls().len() + outcomes.len();
+            disk.fail(At::Call(call as u64), When::Before, Fault::Io);
             let outcome = sink.send(&batch()).remove(0);
             if outcome == Outcome::Applied {
                 return outcomes;
@@ -322,18 +331,20 @@ mod tests {
     fn a_failed_sync_is_unknown_and_final_and_any_other_failure_is_tried_again() {
         let outcomes = outcomes_of_failures();
         let unknown = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Unknown(_))).count();
-        // The segment, its name, the manifest, its name: four syncs. Two each of creating, writing, renaming.
-        assert_eq!((unknown, outcomes.len()), (4, 10), "{outcomes:?}");
+        // The segment, its name, the manifest, its name: four syncs. Two each of creating, writing, renaming; and five to
+        // open the segment: its name, its length, its length and its bytes, and its length again.
+        assert_eq!((unknown, outcomes.len()), (4, 15), "{outcomes:?}");
     }
 
     #[test]
     fn a_merge_that_cannot_be_written_does_not_fail_the_batch_before_it() {
-        let (_dir, sink) = opened(Compaction::Inline);
+        let (disk, sink) = opened(Compaction::Inline);
         for _ in 0..3 {
             sink.send(&batch());
         }
-        // The batch makes ten steps; the eleventh is the merge's first.
-        sink.shared.store.directory().faults.fail_at(10, false);
+        // The batch makes two files, a segment and a manifest; the third is the merge's first.
+        let made = disk.calls().iter().filter(|call| **call == Call::Create).count() as u64;
+        disk.fail(At::Nth(Call::Create, made + 2), When::Before, Fault::Io);
         assert_eq!(sink.send(&batch()), [Outcome::Applied]);
         assert_eq!(sink.stats().segments, 4);
         assert_eq!(sink.send(&batch()), [Outcome::Applied]);
@@ -343,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_batch_helps_to_merge_when_the_compactor_is_far_behind() {
-        let (_dir, mut sink) = opened(Compaction::Manual);
+        let (_disk, mut sink) = opened(Compaction::Manual);
         for _ in 0..SEGMENTS_MAX {
             sink.send(&batch());
         }

@@ -16,7 +16,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("disk", &[]),
     ("journal", &["document", "operation", "merge", "sync", "disk"]),
     ("sink", &["document", "operation", "merge", "clock", "sync"]),
-    ("sink/segments", &["document", "operation", "merge", "segment", "clock", "sync"]),
+    ("sink/segments", &["document", "operation", "merge", "segment", "disk", "clock", "sync"]),
     ("view", &["document", "merge", "shard", "sink::Base", "sink::BaseDocument"]),
     ("drain", &["document", "merge", "shard", "sink", "clock", "sync"]),
     ("engine", &["all"]),
@@ -188,10 +188,7 @@ fn library() -> Vec<Source> {
 
 fn test_only(source: &Source) -> bool {
     let name = source.path.rsplit('/').next().unwrap_or("");
-    name == "tests.rs"
-        || name.ends_with("_tests.rs")
-        || name == "faults.rs"
-        || source.path.contains("/tests/")
+    name == "tests.rs" || name.ends_with("_tests.rs") || source.path.contains("/tests/")
 }
 
 #[test]
