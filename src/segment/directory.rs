@@ -9,7 +9,8 @@
 //! # The latch
 //! After a failed sync nobody knows what is on the disk: the system may drop the pages it could not write and
 //! report the next sync as done. So a failed sync is never tried again; it latches the directory, and
-//! every later write is refused with the reason, until a new opening reads back what is there. A full disk shows when writing, is not latched, and may be tried again.
+//! every later write is refused with the reason, until a new opening reads back what is there. So does a rename that failed
+//! and was done. A full disk shows when writing, is not latched, and may be tried again.
 //!
 //! # Invariants
 //! 1. A name without `.tmp` is only ever given to a file that was written and synced whole.
@@ -138,8 +139,11 @@ impl Directory {
             }
             made => made,
         };
-        let file =
-            made.map_err(|error| Error::io(format_args!("creating {}", temporary.display()), error))?;
+        let file = made.map_err(|error| {
+            // It may be there although the disk says it failed.
+            disk.remove(&temporary).ok();
+            Error::io(format_args!("creating {}", temporary.display()), error)
+        })?;
         let file = BufWriter::with_capacity(BUFFER_BYTES, Appending { file, at: 0 });
         Ok(TempFile { directory: self, file: Some(file), temporary, name })
     }
@@ -218,8 +222,13 @@ impl TempFile<'_> {
             synced.map_err(|error| directory.in_doubt("syncing", &self.temporary, &error))?;
         }
         let Home { disk, path } = &directory.home;
-        disk.rename(&self.temporary, &path.join(&self.name))
-            .map_err(|error| Error::io(format!("renaming {}", self.temporary.display()), error))?;
+        if let Err(error) = disk.rename(&self.temporary, &path.join(&self.name)) {
+            // An error does not say that nothing happened, but the old name does.
+            return Err(match disk.open(&self.temporary) {
+                Ok(_) => Error::io(format!("renaming {}", self.temporary.display()), error),
+                Err(_) => directory.in_doubt("renaming", &self.temporary, &error),
+            });
+        }
         self.file = None;
         directory.sync()
     }
