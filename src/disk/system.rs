@@ -205,6 +205,8 @@ fn allocate(file: &SystemFile, bytes: u64) -> io::Result<()> {
 
 fn write_zeroes(file: &dyn DiskFile, bytes: u64) -> io::Result<()> {
     static ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
+    // Longer than a file can be shows here, and not on a disk full of zeroes.
+    file.set_length(bytes)?;
     let mut offset = 0;
     while offset < bytes {
         let count = usize::try_from(bytes - offset).map_or(ZEROES.len(), |left| left.min(ZEROES.len()));
@@ -228,12 +230,23 @@ mod tests {
     }
 
     #[test]
-    fn zeroes_are_written_to_the_byte() {
+    fn more_zeroes_than_a_file_can_have_are_refused_before_the_first() {
         let file = SystemFile(tempfile::tempfile().unwrap());
+        write_zeroes(&file, u64::MAX).unwrap_err();
+        assert_eq!(file.length().unwrap(), 0);
+    }
+
+    #[test]
+    fn zeroes_are_written_to_the_byte() {
+        let system = SystemFile(tempfile::tempfile().unwrap());
+        let file: &dyn DiskFile = &system;
         for bytes in [0, 1, 64 * 1024, 64 * 1024 + 1, 200_000] {
             file.set_length(0).unwrap();
-            write_zeroes(&file, bytes).unwrap();
+            write_zeroes(file, bytes).unwrap();
             assert_eq!(file.length().unwrap(), bytes);
+            assert_eq!(file.read_all().unwrap(), vec![0; usize::try_from(bytes).unwrap()]);
+            #[cfg(unix)]
+            assert!(std::os::unix::fs::MetadataExt::blocks(&system.0.metadata().unwrap()) * 512 >= bytes);
         }
     }
 }

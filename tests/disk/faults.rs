@@ -270,6 +270,15 @@ fn a_full_disk_refuses_allocation_writes_what_fits_and_recovers() {
 }
 
 #[test]
+fn a_name_does_not_move_to_another_directory() {
+    let (disk, _file) = disk_with(b"old");
+    disk.create_directory(Path::new("other")).unwrap();
+    let error = disk.rename(Path::new("d/file"), Path::new("other/file")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CrossesDevices);
+    assert_eq!(disk.read_file("d/file").unwrap(), b"old");
+}
+
+#[test]
 fn a_fork_goes_its_own_way() {
     let (disk, file) = disk_with(b"old");
     let fork = disk.fork();
