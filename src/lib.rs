@@ -30,6 +30,7 @@
 //! - [`Builder`] has every setting, and takes the sink.
 //! - [`Sink`] and [`Base`] are the two traits at the edge: where operations go, and where documents are read.
 //!   [`segments`] is the embedded store, [`NdjsonSink`] writes bulk lines, [`MemorySink`] answers by a script.
+//! - [`disk`] is the seam to the medium, for a store on a disk that is not the system's.
 //! - [`NetOperation`] is the algebra by itself: compose, apply, write as text.
 //!
 //! # Choosing settings
