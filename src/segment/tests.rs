@@ -20,7 +20,7 @@ const STEPS: usize = 12;
 const PATH: &str = "store";
 
 fn home(disk: &SimulatedDisk) -> Home {
-    Home::new(Arc::new(disk.clone()), PATH)
+    Home::new(Arc::new(disk.of_process()), PATH)
 }
 
 fn open(disk: &SimulatedDisk) -> Result<SegmentStore> {

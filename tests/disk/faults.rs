@@ -157,6 +157,21 @@ fn after_a_restart_old_handles_fail_and_locks_are_free() {
 }
 
 #[test]
+fn a_process_that_is_gone_cannot_reach_the_disk_of_the_next() {
+    let (disk, _file) = disk_with(b"old");
+    let (process, clone) = (disk.of_process(), disk.of_process().clone());
+    process.remove(Path::new("d/file")).unwrap();
+    disk.restart();
+    for gone in [&process, &clone] {
+        gone.create(Path::new("d/late"), 0).unwrap_err();
+        gone.list(Path::new("d")).unwrap_err();
+    }
+    let next = disk.of_process();
+    next.create(Path::new("d/new"), 0).unwrap();
+    assert_eq!(disk.names("d").unwrap(), ["new"]);
+}
+
+#[test]
 fn written_is_not_durable_and_synced_is() {
     let (disk, file) = disk_with(b"old");
     file.write_all_at(b"new", 0).unwrap();

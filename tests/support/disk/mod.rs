@@ -6,7 +6,8 @@
 //! it returns an error before or after it took effect, does only a part, or is the last thing the process does.
 //! Then the test decides what is left:
 //!
-//! - [`restart`](SimulatedDisk::restart): the process is gone and the machine is not. Everything written is there.
+//! - [`restart`](SimulatedDisk::restart): the process is gone and the machine is not. Everything written is there. Whoever
+//!   might still write for the old one is given its disk by [`of_process`](SimulatedDisk::of_process).
 //! - [`power_cut`](SimulatedDisk::power_cut), then a restart: what was not synced is there or not, as [`PowerCut`] says.
 //! - [`fork`](SimulatedDisk::fork): another disk in this state, so that one run gives many ends.
 //!
@@ -80,7 +81,11 @@ type Watcher = Arc<dyn Fn(Call) + Send + Sync>;
 
 /// See the module.
 #[derive(Clone)]
-pub struct SimulatedDisk(Arc<Shared>);
+pub struct SimulatedDisk {
+    shared: Arc<Shared>,
+    /// The process this handle belongs to; `None` for a test's own, whose calls are always those of the one that runs.
+    generation: Option<u64>,
+}
 
 struct Shared {
     medium: Mutex<Medium>,
@@ -94,11 +99,19 @@ impl SimulatedDisk {
     }
 
     fn of(medium: Medium) -> Self {
-        Self(Arc::new(Shared { medium: Mutex::new(medium), watcher: Mutex::new(None) }))
+        let shared = Shared { medium: Mutex::new(medium), watcher: Mutex::new(None) };
+        Self { shared: Arc::new(shared), generation: None }
     }
 
     fn medium(&self) -> MutexGuard<'_, Medium> {
-        self.0.medium.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.medium.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk as the process that runs now has it: after a restart this handle fails, whoever still holds it. What a test
+    /// cannot be sure to have dropped before it restarts (threads, a store) wants this one.
+    pub fn of_process(&self) -> Self {
+        let generation = Some(self.medium().generation);
+        Self { shared: Arc::clone(&self.shared), generation }
     }
 
     /// Says what happens at a call. Of several faults for one call the one that was asked for first happens.
@@ -119,7 +132,7 @@ impl SimulatedDisk {
     /// Has every call told to a test before it is carried out, on the thread that makes it and under no lock. A dead process
     /// makes none.
     pub fn watch(&self, watcher: impl Fn(Call) + Send + Sync + 'static) {
-        *self.0.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(watcher));
+        *self.shared.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(watcher));
     }
 
     /// How many bytes may be allocated, in whole pages. What is allocated already stays.
@@ -193,7 +206,7 @@ impl SimulatedDisk {
         generation: Option<u64>,
         act: impl FnOnce(&mut Medium, Extent) -> io::Result<T>,
     ) -> io::Result<T> {
-        let watcher = self.0.watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let watcher = self.shared.watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(watcher) = watcher.filter(|_| !self.is_dead()) {
             watcher(call);
         }
@@ -201,7 +214,7 @@ impl SimulatedDisk {
         if medium.is_dead {
             return Err(faults::dead());
         }
-        if generation.is_some_and(|generation| generation != medium.generation) {
+        if generation.or(self.generation).is_some_and(|generation| generation != medium.generation) {
             return Err(io::Error::other("this handle is of a process that is gone"));
         }
         let is_sync = matches!(call, Call::SyncData | Call::SyncAll | Call::SyncDirectory);
