@@ -8,9 +8,15 @@
 use crate::{
     Base, Drainer, Engine, Error, ErrorKind, Result, Sink, Takes,
     clock::{Clock, SimulatedClock},
+    disk::{Disk, SystemDisk},
+    journal::Journal,
     sink::{DeadLetterFile, DeadLetters, MemoryDeadLetters, segments::SegmentSink},
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The least memory bound.
 pub const MEMORY_BYTES_MIN: usize = 256 * 1024;
@@ -47,6 +53,16 @@ pub struct Builder {
     config: Config,
     clock: Clock,
     letters: Option<Arc<dyn DeadLetters>>,
+    journal: Option<JournalPlace>,
+}
+
+/// Where a journal is, and how it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalPlace {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) directory: PathBuf,
+    pub(crate) policy: Journal,
+    pub(crate) file_bytes: Option<u64>,
 }
 
 impl Default for Builder {
@@ -63,7 +79,7 @@ impl Default for Builder {
             full: Full::Wait(Duration::from_secs(30)),
             seed: None,
         };
-        Self { config, clock: Clock::system(), letters: None }
+        Self { config, clock: Clock::system(), letters: None, journal: None }
     }
 }
 
@@ -148,6 +164,32 @@ impl Builder {
         self
     }
 
+    /// Keeps a journal in a directory of its own, which is made if it is not there: what is accepted survives the process,
+    /// as `policy` says, and what had not settled when an earlier engine ended is sent by this one. Default:
+    /// [`Journal::None`].
+    ///
+    /// Under [`Journal::Always`] each submit waits for the medium; many that wait share the way, and a batch waits once.
+    pub fn journal(self, directory: impl AsRef<Path>, policy: Journal) -> Self {
+        self.journal_on(Arc::new(SystemDisk), directory, policy)
+    }
+
+    /// The same on a disk of the caller's own: for storage that is not the operating system's, and for simulations.
+    pub fn journal_on(mut self, disk: Arc<dyn Disk>, directory: impl AsRef<Path>, policy: Journal) -> Self {
+        let place = JournalPlace { disk, directory: directory.as_ref().to_owned(), policy, file_bytes: None };
+        self.journal = Some(place).filter(|place| place.policy != Journal::None);
+        self
+    }
+
+    /// Bytes of each file of the journal. Default 64 MiB, and more where one document may be larger than a quarter of
+    /// that; at least 64 KiB. A file is allocated when the one before it is begun, so a journal takes two of them at
+    /// least.
+    pub fn journal_file_bytes(mut self, bytes: u64) -> Self {
+        if let Some(journal) = &mut self.journal {
+            journal.file_bytes = Some(bytes);
+        }
+        self
+    }
+
     /// An engine over a store of its own in a directory, which is made if it is not there. One process at a
     /// time may write to a directory.
     pub fn open(mut self, directory: impl AsRef<Path>) -> Result<Engine> {
@@ -186,7 +228,8 @@ impl Builder {
             self.config.full = Full::HandBack;
         }
         let letters = self.letters.unwrap_or_else(|| Arc::new(MemoryDeadLetters::new()));
-        Engine::new(self.config, crate::drain::Parts { sink, base, letters, clock: self.clock })
+        let parts = crate::drain::Parts { sink, base, letters, clock: self.clock, journal: None };
+        Engine::new(self.config, parts, self.journal.as_ref())
     }
 }
 

@@ -10,8 +10,11 @@
 //! 2. An engine that latched takes no more writes, sends nothing, and tells everybody who waits.
 //! 3. When the last handle is dropped, what is left unsettled is in the dead letters.
 
+mod journaling;
 mod manual;
+mod refusal;
 mod scan;
+mod source;
 mod statistics;
 mod submit;
 
@@ -21,14 +24,16 @@ mod submit;
 mod interleavings;
 
 pub use manual::{Drainer, Flights, Next};
+pub use refusal::{BatchError, SubmitError};
 pub use scan::{Scan, ScanToken};
-pub use submit::{BatchError, SubmitError};
+pub use source::{POSITION_MAX, SOURCE_NAME_BYTES_MAX, SOURCES_MAX, Source};
 
 use crate::{
     Base, Builder, Document, Error, ErrorKind, Result,
     clock::Clock,
-    config::{Config, DOCUMENT_SHARE, Full},
+    config::{Config, DOCUMENT_SHARE, Full, JournalPlace},
     drain::{CEILING_AHEAD_US, Drain, Pace, Parts, Settings, Workers, panic_message},
+    journal::{Log, Opened},
     shard::{Bank, Shard, Verdict},
     sink::{DeadLetter, DeadLetters},
     sync::{
@@ -37,6 +42,8 @@ use crate::{
     },
     view,
 };
+use journaling::{Keeper, read_journal, restore, start_journal};
+use source::Sources;
 use std::{
     hash::{BuildHasher, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -72,6 +79,9 @@ struct Shared {
     base: Option<Arc<dyn Base>>,
     letters: Arc<dyn DeadLetters>,
     clock: Clock,
+    journal: Option<Arc<Log>>,
+    keeper: Keeper,
+    sources: Arc<Sources>,
     document_bytes_max: usize,
     /// Held while closing, so that two closers do not stop the threads twice.
     closing: Mutex<()>,
@@ -94,8 +104,9 @@ impl Engine {
         Builder::default()
     }
 
-    pub(crate) fn new(config: Config, parts: Parts) -> Result<Self> {
-        let floor = parts.sink.seq_floor();
+    pub(crate) fn new(config: Config, mut parts: Parts, journal: Option<&JournalPlace>) -> Result<Self> {
+        let opened = journal.map(read_journal).transpose()?;
+        let floor = opened.as_ref().map_or(0, Opened::seq_floor).max(parts.sink.seq_floor());
         let known_bytes = if config.keep_known { config.memory_bytes / 4 } else { 0 };
         let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
         let seed = config.seed.unwrap_or_else(random);
@@ -110,8 +121,20 @@ impl Engine {
             late_request_bound_us: crate::clock::micros(config.late_request_bound),
             keeps_known: config.keep_known,
         };
+        let sources = Arc::new(Sources::default());
+        let mut late_until_us = 0;
+        if let (Some(opened), Some(place)) = (opened, journal) {
+            let now_us = parts.clock.now_us();
+            if parts.sink.outlives_sender() && !opened.is_clean() {
+                late_until_us = now_us.saturating_add(crate::clock::micros(config.late_request_bound));
+            }
+            restore(&opened, &bank, now_us)?;
+            parts.journal = Some(start_journal(opened, place, &config, seed, (&bank, &sources))?);
+        }
+        let journal = parts.journal.clone();
         let (base, letters, clock) = (parts.base.clone(), Arc::clone(&parts.letters), parts.clock.clone());
         let drain = Arc::new(Drain::new(Arc::clone(&bank), parts, settings));
+        drain.begin_late(late_until_us);
         drain.raise_ceiling(clock.wall_us().max(floor).saturating_add(CEILING_AHEAD_US))?;
         let shared = Arc::new(Shared {
             bank,
@@ -120,6 +143,9 @@ impl Engine {
             base,
             letters,
             clock,
+            journal,
+            keeper: Keeper::default(),
+            sources,
             document_bytes_max: config.memory_bytes / DOCUMENT_SHARE,
             closing: Mutex::new(()),
             closed: AtomicBool::new(false),
@@ -129,7 +155,8 @@ impl Engine {
     }
 
     pub(crate) fn start(&self, threads: usize) -> Result<()> {
-        self.shared.workers.start(&self.shared.drain, threads)
+        self.shared.workers.start(&self.shared.drain, threads)?;
+        self.shared.keeper.start(&self.shared)
     }
 
     pub(crate) fn drainer(&self) -> Drainer {
@@ -216,6 +243,7 @@ impl Shared {
         self.flush(timeout.saturating_sub(waited))?;
         // Nothing is out any more: the threads only have to notice.
         self.workers.stop(&self.drain, STOP_WAIT);
+        self.close_journal()?;
         let closing = catch_unwind(AssertUnwindSafe(|| self.drain.sink().close()));
         closing.unwrap_or_else(|panic| {
             self.bank.latch.set(format_args!("closing the sink panicked: {}", panic_message(&*panic)));
@@ -237,8 +265,13 @@ impl Shared {
         self.bank.memory.wake_waiters();
     }
 
-    /// Everything unsettled goes to the dead letters: there will be no engine to send it.
+    /// Everything unsettled goes to the dead letters: there will be no engine to send it. With a journal the next one
+    /// will: it stays there.
     fn abandon(&self) {
+        if self.journal.is_some() {
+            self.leave_to_journal();
+            return;
+        }
         for shard in 0..self.bank.shard_count() {
             for left in self.bank.with(shard, Shard::abandon) {
                 let letter = DeadLetter {

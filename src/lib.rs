@@ -87,7 +87,6 @@ mod shard;
 
 mod merge;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the engine does not use it yet"))]
 mod journal;
 
 mod drain;
@@ -109,8 +108,12 @@ mod sync;
 pub use clock::{Clock, SimulatedClock};
 pub use config::{Builder, DOCUMENT_SHARE, Full, MEMORY_BYTES_MIN};
 pub use document::{Document, DocumentId, Key};
-pub use engine::{BatchError, Drainer, Engine, Flights, Next, Scan, ScanToken, SubmitError};
+pub use engine::{
+    BatchError, Drainer, Engine, Flights, Next, POSITION_MAX, SOURCE_NAME_BYTES_MAX, SOURCES_MAX, Scan,
+    ScanToken, Source, SubmitError,
+};
 pub use error::{Error, ErrorKind, Result};
+pub use journal::Journal;
 pub use merge::{Applied, NetOperation, Shape};
 pub use operation::{
     Action, BODY_BYTES_MAX, DEPTH_MAX, ID_BYTES_MAX, INDEX_BYTES_MAX, NUMBER_BYTES_MAX, Operation,
@@ -121,7 +124,7 @@ pub use sink::{
     Base, BaseDocument, Batch, DeadLetter, DeadLetterFile, DeadLetters, Item, ItemAction, Limits,
     MemoryDeadLetters, MemorySink, NdjsonSink, NullSink, Outcome, Scripted, Sink, Snapshot, Takes,
 };
-pub use stats::{IndexStats, Stats};
+pub use stats::{IndexStats, JournalStats, Stats};
 
 /// The embedded store: [`SegmentSink`](segments::SegmentSink) writes and reads it, [`SegmentReader`](segments::SegmentReader)
 /// reads it from any process.

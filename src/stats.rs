@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 ///
 /// Taken shard by shard, so counts of operations in the middle of being submitted or settled may be seen in
 /// one place and not yet in another; once the engine is idle the sums are exact:
-/// `operations_in = operations_settled + operations_dead + what is pending`.
+/// `operations_in + operations_restored = operations_settled + operations_dead + what is pending`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -14,6 +14,9 @@ pub struct Stats {
     pub operations_in: u64,
     /// Flights sent and settled: what the sink was given.
     pub operations_out: u64,
+    /// Operations that an earlier engine had accepted and not settled, taken over from its journal. They are not among
+    /// those accepted, and end as settled or dead like these.
+    pub operations_restored: u64,
     /// Accepted operations whose outcome is known and done.
     pub operations_settled: u64,
     /// Accepted operations that ended in dead letters.
@@ -50,8 +53,21 @@ pub struct Stats {
     pub longest_wait: Duration,
     /// The most recent failure of the sink, the base or the dead letters.
     pub last_failure: Option<Box<str>>,
+    /// Of the journal, where there is one.
+    pub journal: Option<JournalStats>,
     /// The same by index, in the order in which indices were first seen.
     pub indices: Vec<IndexStats>,
+}
+
+/// The state of a journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JournalStats {
+    /// Bytes of all its files, with what is allocated ahead.
+    pub bytes: u64,
+    /// What was cut off its end when it was opened, because it was being written when the process or the machine stopped:
+    /// the file, the place and the reason.
+    pub torn: Option<String>,
 }
 
 /// What an engine has done and holds for one index.

@@ -25,11 +25,13 @@ use atomic::{AtomicBool, Ordering};
 #[cfg(all(test, shuttle))]
 use model::{Builder, JoinHandle};
 #[cfg(all(test, shuttle))]
-pub(crate) use model::{Condvar, Mutex, MutexGuard, RwLock, atomic, scope};
+pub(crate) use model::{Condvar, Mutex, MutexGuard, RwLock, atomic, scope, yield_now};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::atomic;
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use std::thread::yield_now;
 #[cfg(not(all(test, shuttle)))]
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io, thread, time::Duration};

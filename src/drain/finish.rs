@@ -122,6 +122,7 @@ impl Drain {
                 self.counters.failed(&reason);
                 let wait_us = backoff_us(flight.attempts(), flight.first_seq).max(after.map_or(0, micros));
                 *unbuffered += flying.buffered();
+                self.unbind(&flying.flight);
                 self.put_back(&flying.flight, true, now_us.saturating_add(wait_us));
             }
             Fate::Repeat { reason, uncertain } => {
@@ -205,6 +206,7 @@ impl Drain {
                 landed.push((settlement.verdict, shard.settle(flight, settlement, now_us, garbage)));
             }
         });
+        self.note_settled(flights);
         for (flight, (verdict, landed)) in flights.drain(..).zip(landed.drain(..)) {
             let Some(trackers) = landed else {
                 self.lost(&flight);
@@ -248,7 +250,7 @@ impl Drain {
     }
 
     /// The scheduler looks again when a hold is over.
-    fn note_hold(&self, hold_until_us: u64) {
+    pub(super) fn note_hold(&self, hold_until_us: u64) {
         if hold_until_us > 0 {
             self.scheduler.lock().note_hold(hold_until_us);
         }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Result, Takes,
     shard::{Demand, Flight, Known, Room, Settlement, Taken, Verdict, prefetch_at},
+    sync::atomic::Ordering,
 };
 use std::sync::Arc;
 
@@ -50,20 +51,24 @@ impl Drain {
                 self.counters.failed(&error.to_string());
             }
             let now_us = self.parts.clock.now_us();
+            self.keep_journal(now_us)?;
+            if let Some(until_us) = self.late_until_us(now_us) {
+                return Ok(Begun::Wait { until_us });
+            }
             let pressure = self.bank.memory.pressure();
             let step = self.scheduler.lock().next(now_us, pressure);
             let mut gather = Gather::new(self, now_us);
             match step {
                 Step::Pause { until_us } => return Ok(Begun::Wait { until_us }),
                 Step::Again(again) => match self.send_again(again) {
-                    Some(dispatch) => return Ok(Begun::Dispatch(dispatch)),
+                    Some(dispatch) => return self.cleared(dispatch),
                     None => continue,
                 },
                 Step::Take { demands, first, flush_to } => gather.walk(&demands, first, &flush_to),
             }
             let wait_us = self.scheduler.lock().look_again_us(now_us);
             match gather.finish() {
-                Gathered::Dispatch(dispatch) => return Ok(Begun::Dispatch(dispatch)),
+                Gathered::Dispatch(dispatch) => return self.cleared(dispatch),
                 Gathered::Nothing => {}
                 Gathered::Crowded | Gathered::Empty => return Ok(Begun::Wait { until_us: wait_us }),
             }
@@ -145,14 +150,14 @@ impl Drain {
     }
 
     /// Reads what lies below some flights, in one call; an answer for each.
-    fn read_below(&self, asking: &[Flight], names: &mut Names<'_>) -> Vec<Result<Option<Known>>> {
+    fn read_below(&self, asking: &[Flight], names: &mut Names<'_>) -> Vec<Result<Option<Below>>> {
         let Some(base) = self.parts.base.as_ref().filter(|_| !asking.is_empty()) else { return Vec::new() };
         let indices: Vec<Arc<str>> = asking.iter().map(|flight| names.name(flight.index)).collect();
         let keys: Vec<(&str, &str)> =
             indices.iter().zip(asking).map(|(name, flight)| (&**name, &*flight.id)).collect();
         let too_few = || Err(Error::new(ErrorKind::Io, "the base gave too few answers"));
-        let known = |found: Result<_>| found.map(|found| Some(known(found)));
-        let mut answers: Vec<_> = base.read(&keys).into_iter().map(known).take(keys.len()).collect();
+        let below = |found: Result<_>| found.map(|found| Some(below(found)));
+        let mut answers: Vec<_> = base.read(&keys).into_iter().map(below).take(keys.len()).collect();
         answers.resize_with(keys.len(), too_few);
         answers
     }
@@ -164,7 +169,7 @@ impl<'a> Gather<'a> {
         Self {
             drain,
             now_us,
-            names: Names::new(&drain.bank),
+            names: Names::new(&drain.bank, drain.late_until_us.load(Ordering::Relaxed)),
             room: Room { bytes: pace.batch_bytes, operations: pace.batch_operations },
             taken: Taken::default(),
             ready: Ready::default(),
@@ -251,7 +256,7 @@ impl<'a> Gather<'a> {
     }
 
     /// Makes a flight ready, if it is to be sent. `read`: what the base has, where it was asked.
-    fn prepare(&mut self, flight: Flight, read: Result<Option<Known>>) {
+    fn prepare(&mut self, flight: Flight, read: Result<Option<Below>>) {
         let drain = self.drain;
         if self.is_full {
             return drain.put_back(&flight, false, 0);
@@ -263,7 +268,9 @@ impl<'a> Gather<'a> {
             return self.bound();
         }
         let read = match read {
-            Ok(read) => read,
+            // It was stored, and whoever sent it did not live to hear of it.
+            Ok(Some(below)) if below.seq >= flight.last_seq => return self.stored(flight, below.known),
+            Ok(read) => read.map(|below| below.known),
             // What lies below is damaged. What does not need it goes out: it mends the damage.
             Err(error) if flight.net.as_net().decides() => {
                 drain.counters.failed(&error.to_string());
@@ -288,6 +295,14 @@ impl<'a> Gather<'a> {
         }
     }
 
+    /// The base has what a flight would store.
+    fn stored(&self, flight: Flight, known: Known) {
+        let verdict = Verdict::Done { existed: None, noop: false };
+        let known = Some(known);
+        let settlement = Settlement { verdict, known, hold_until_us: 0, sent_bytes: None, misfits: 0 };
+        self.drain.settle_one(flight, settlement, self.now_us);
+    }
+
     /// What lies below a flight that needs it could not be read: it waits, or is buried where that will not get better.
     fn unread(&mut self, flight: Flight, error: &Error) {
         if error.kind() == ErrorKind::Damaged {
@@ -310,9 +325,18 @@ impl<'a> Gather<'a> {
     }
 }
 
-fn known(found: Option<BaseDocument>) -> Known {
-    match found {
+/// What the base has of a key.
+struct Below {
+    known: Known,
+    /// The operations up to this are in it; zero where nothing is there.
+    seq: u64,
+}
+
+fn below(found: Option<BaseDocument>) -> Below {
+    let seq = found.as_ref().map_or(0, |found| found.seq);
+    let known = match found {
         Some(BaseDocument { source: Some(source), routing, .. }) => Known::Document { source, routing },
         _ => Known::Absent,
-    }
+    };
+    Below { known, seq }
 }

@@ -24,6 +24,7 @@
 mod counters;
 mod finish;
 mod gather;
+mod journaling;
 mod order;
 mod ready;
 mod resolve;
@@ -37,11 +38,12 @@ pub(crate) use worker::{Workers, panic_message};
 use crate::{
     Base, Batch, Error, ErrorKind, Result, Sink, Takes,
     clock::Clock,
+    journal::Log,
     shard::{Bank, Flight},
     sink::DeadLetters,
     sync::{
         Condvar, LatchOnPanic, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         wait_for,
     },
 };
@@ -74,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) base: Option<Arc<dyn Base>>,
     pub(crate) letters: Arc<dyn DeadLetters>,
     pub(crate) clock: Clock,
+    pub(crate) journal: Option<Arc<Log>>,
 }
 
 /// The drain of one engine.
@@ -87,6 +90,9 @@ pub(crate) struct Drain {
     settled: Mutex<Settled>,
     settlement: Condvar,
     extending: AtomicBool,
+    /// What an earlier engine had sent may be carried out until this monotonic time: nothing is sent before. 0 where
+    /// nothing can be.
+    late_until_us: AtomicU64,
     pub(crate) counters: Counters,
 }
 
@@ -203,6 +209,7 @@ impl Drain {
             settled: Mutex::new(Settled::default()),
             settlement: Condvar::new(),
             extending: AtomicBool::new(false),
+            late_until_us: AtomicU64::new(0),
             counters: Counters::default(),
         }
     }
@@ -318,6 +325,9 @@ impl Drain {
         }
         let _done = Extending(self);
         self.parts.sink.reserve_seq(ceiling)?;
+        if let Some(journal) = &self.parts.journal {
+            journal.reserve_seq(ceiling)?;
+        }
         self.bank.raise_ceiling(ceiling);
         Ok(true)
     }

@@ -20,7 +20,9 @@ pub(super) struct Ready {
 /// The names of the indices of a batch, each looked up once.
 pub(super) struct Names<'a> {
     bank: &'a Bank,
-    names: Vec<Option<Arc<str>>>,
+    known: Vec<Option<Arc<str>>>,
+    /// What an earlier engine had sent is not carried out later than this.
+    late_until_us: u64,
 }
 
 impl Ready {
@@ -45,17 +47,17 @@ impl Ready {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(bank: &'a Bank) -> Self {
-        Self { bank, names: Vec::new() }
+    pub(super) fn new(bank: &'a Bank, late_until_us: u64) -> Self {
+        Self { bank, known: Vec::new(), late_until_us }
     }
 
     pub(super) fn name(&mut self, index: IndexId) -> Arc<str> {
         let at = index.0 as usize;
-        if self.names.len() <= at {
-            self.names.resize(at + 1, None);
+        if self.known.len() <= at {
+            self.known.resize(at + 1, None);
         }
         let bank = self.bank;
-        match self.names.get_mut(at) {
+        match self.known.get_mut(at) {
             Some(name) => Arc::clone(name.get_or_insert_with(|| bank.indices.name(index))),
             None => bank.indices.name(index),
         }
@@ -85,6 +87,9 @@ pub(super) fn fly(
         attempt: 0,
     };
     let bytes = item_bytes(&item);
-    let flying = Flying { flight, existed: None, bytes, is_buffered: false, misfits: 0, trouble: None };
+    let mut flying = Flying { flight, existed: None, bytes, is_buffered: false, misfits: 0, trouble: None };
+    if flying.flight.is_bound() {
+        flying.trouble_mut().uncertain_until_us = Some(names.late_until_us);
+    }
     (flying, item)
 }

@@ -117,6 +117,11 @@ impl Scheduler {
         self.holds.insert(until_us.div_ceil(1_000).saturating_mul(1_000));
     }
 
+    /// True where a key is held, or its hold has not been looked at since it ended.
+    pub(crate) fn is_holding(&self, now_us: u64) -> bool {
+        self.holds.last().is_some_and(|until_us| *until_us > now_us)
+    }
+
     /// A batch came back. Where nothing of it was taken, the sink as a whole is given a pause.
     pub(crate) fn answered(&mut self, failed_whole: bool, now_us: u64, asked_us: u64) {
         if !failed_whole {

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::{
     document::IndexId,
     shard::Counts,
-    stats::{IndexStats, Stats},
+    stats::{IndexStats, JournalStats, Stats},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -57,6 +57,7 @@ impl Engine {
         Stats {
             operations_in: all.operations_in,
             operations_out: all.out,
+            operations_restored: all.restored,
             operations_settled: all.settled,
             operations_dead: all.dead,
             operations_folded: all.folded,
@@ -75,6 +76,10 @@ impl Engine {
             oldest_age: oldest_us.map(age),
             longest_wait: Duration::from_micros(totals.longest_wait_us),
             last_failure: self.shared.drain.counters.last_failure(),
+            journal: self.shared.journal.as_ref().map(|journal| JournalStats {
+                bytes: journal.bytes(),
+                torn: journal.torn().map(str::to_owned),
+            }),
             indices,
         }
     }

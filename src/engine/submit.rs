@@ -12,7 +12,7 @@
 //! meanwhile. A batch goes in rounds over [`ROUND`] operations: encode all, and ask for the hint of each; then ask for
 //! what each hint says; then look whether it was right; then submit each, in order.
 
-use super::{Engine, closed};
+use super::{BatchError, Engine, SubmitError, closed, journaling::Written};
 use crate::{
     Action, Error, ErrorKind, Operation, Result, Ticket,
     clock::{Moment, micros},
@@ -23,7 +23,7 @@ use crate::{
     shard::{Accepted, Bank, Kind, Place, Refusal, Refused, Submission, TicketCell, Waiter},
     sync::atomic::Ordering,
 };
-use std::{cell::Cell, fmt, sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 /// An encoding buffer larger than this is not kept.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
@@ -47,6 +47,8 @@ thread_local! {
 struct Scratch {
     /// Encoded bodies: the first is that of a single submit.
     bodies: Vec<Vec<u8>>,
+    /// The journal's record of an operation.
+    record: Vec<u8>,
     names: Names,
 }
 
@@ -55,6 +57,19 @@ struct Scratch {
 struct Names {
     bank: u64,
     places: [Option<(String, IndexId)>; NAMES],
+}
+
+/// What became of an operation that was accepted.
+pub(super) struct Put {
+    pub(super) seq: u64,
+    pub(super) written: Written,
+}
+
+/// Where an operation comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) source: u32,
+    pub(super) position: u64,
 }
 
 /// An operation that nothing is wrong with.
@@ -72,6 +87,12 @@ impl Scratch {
         let result = f(&mut scratch);
         SCRATCH.set(Some(scratch));
         result
+    }
+
+    /// The encoded body of a single submit, and where its record goes.
+    fn single(&mut self) -> (&[u8], &mut Vec<u8>) {
+        let Self { bodies, record, .. } = self;
+        (bodies.first().map_or(&[][..], Vec::as_slice), record)
     }
 
     /// After a batch: large bodies are not kept.
@@ -112,39 +133,22 @@ impl Names {
     }
 }
 
-/// Why an operation was not accepted; it comes back, and nothing has changed.
-pub struct SubmitError<'a> {
-    /// The operation as it was submitted.
-    pub operation: Operation<'a>,
-    /// Why.
-    pub error: Error,
-}
-
-/// Which operations of a batch were not accepted. All others were.
-pub struct BatchError {
-    /// The positions of the refused operations, each with the reason, in order.
-    pub refused: Vec<(usize, Error)>,
-    /// Where the batch was given up, because no later operation could have been accepted either: it and all
-    /// after it were not tried (the operation at this position is the last in `refused`).
-    pub stopped_at: Option<usize>,
-    /// The highest sequence number among those accepted.
-    pub last_seq: Option<u64>,
-}
-
 impl Engine {
     /// Accepts one operation; returns its sequence number. What can be told to be bad is refused here: see
     /// [`ErrorKind::Invalid`] and [`ErrorKind::TooLarge`]. At the memory bound waits or hands back, as the
     /// handle was told ([`Engine::with_full`]).
     pub fn submit<'a>(&self, operation: Operation<'a>) -> Result<u64, SubmitError<'a>> {
-        self.accept(&operation, None).map_err(|error| SubmitError { operation, error })
+        self.accept(&operation, None, None)
+            .map(|put| put.seq)
+            .map_err(|error| SubmitError { operation, error })
     }
 
     /// The same, with a [`Ticket`] by which the caller learns what became of this very operation, as if nothing
     /// had been folded. Costs one small allocation.
     pub fn submit_tracked<'a>(&self, operation: Operation<'a>) -> Result<Ticket, SubmitError<'a>> {
         let cell = Arc::new(TicketCell::default());
-        match self.accept(&operation, Some(&cell)) {
-            Ok(seq) => Ok(Ticket::new(seq, cell, Arc::clone(&self.shared.bank.latch))),
+        match self.accept(&operation, Some(&cell), None) {
+            Ok(put) => Ok(Ticket::new(put.seq, cell, Arc::clone(&self.shared.bank.latch))),
             Err(error) => Err(SubmitError { operation, error }),
         }
     }
@@ -155,26 +159,39 @@ impl Engine {
     /// Takes a quarter to a half less time than one submit after another where there are many documents (`table` among the
     /// benches, on a million): what the operations touch is asked for ahead.
     pub fn submit_batch(&self, operations: &[Operation<'_>]) -> Result<Option<u64>, BatchError> {
+        self.accept_batch(operations, None).0
+    }
+
+    /// The same, from a source, with as many positions; also how far into the journal they were written.
+    pub(super) fn accept_batch(
+        &self,
+        operations: &[Operation<'_>],
+        origin: Option<(u32, &[u64])>,
+    ) -> (Result<Option<u64>, BatchError>, Written) {
         let mut error = BatchError { refused: Vec::new(), stopped_at: None, last_seq: None };
+        let mut written = Written::default();
         Scratch::with(|scratch| {
             for (round, operations) in operations.chunks(ROUND).enumerate() {
-                self.submit_round(operations, round * ROUND, scratch, &mut error);
+                self.submit_round((operations, origin), round * ROUND, scratch, (&mut error, &mut written));
                 if error.stopped_at.is_some() {
                     break;
                 }
             }
             scratch.trim();
         });
-        if error.refused.is_empty() { Ok(error.last_seq) } else { Err(error) }
+        if let Err(failure) = self.shared.acknowledge(written) {
+            error.refuse_all(operations.len(), &failure);
+        }
+        (if error.refused.is_empty() { Ok(error.last_seq) } else { Err(error) }, written)
     }
 
     /// Some operations of a batch, which stand in it from `first` on.
     fn submit_round(
         &self,
-        operations: &[Operation<'_>],
+        (operations, origin): (&[Operation<'_>], Option<(u32, &[u64])>),
         first: usize,
         scratch: &mut Scratch,
-        error: &mut BatchError,
+        (error, written): (&mut BatchError, &mut Written),
     ) {
         let bank = &self.shared.bank;
         let mut checked: [Option<Result<Ready>>; ROUND] = [const { None }; ROUND];
@@ -192,10 +209,17 @@ impl Engine {
         for (at, (operation, checked)) in operations.iter().zip(checked).enumerate() {
             let body = scratch.bodies.get(at).map_or(&[][..], Vec::as_slice);
             let ready = checked.unwrap_or_else(|| Err(closed()));
+            let origin = origin.and_then(|(source, positions)| {
+                positions.get(first + at).map(|position| Origin { source, position: *position })
+            });
+            let with = (moment, origin, &mut scratch.record);
             let accepted =
-                ready.and_then(|ready| self.put(operation, ready, NetRef::from_bytes(body), None, moment));
+                ready.and_then(|ready| self.put(operation, ready, NetRef::from_bytes(body), None, with));
             match accepted {
-                Ok(seq) => error.last_seq = error.last_seq.max(Some(seq)),
+                Ok(accepted) => {
+                    error.last_seq = error.last_seq.max(Some(accepted.seq));
+                    *written = (*written).max(accepted.written);
+                }
                 Err(refused) => {
                     let stop = !refused.is_bad_input();
                     error.refused.push((first + at, refused));
@@ -208,12 +232,21 @@ impl Engine {
         }
     }
 
-    fn accept(&self, operation: &Operation<'_>, ticket: Option<&Arc<TicketCell>>) -> Result<u64> {
+    pub(super) fn accept(
+        &self,
+        operation: &Operation<'_>,
+        ticket: Option<&Arc<TicketCell>>,
+        origin: Option<Origin>,
+    ) -> Result<Put> {
         Scratch::with(|scratch| {
             let (body, names) = scratch.body(0);
             let ready = self.check(operation, Bank::expect, body, names)?;
             let moment = self.shared.clock.moment();
-            self.put(operation, ready, NetRef::from_bytes(body), ticket, moment)
+            let (net, record) = scratch.single();
+            let with = (moment, origin, record);
+            let accepted = self.put(operation, ready, NetRef::from_bytes(net), ticket, with)?;
+            self.shared.acknowledge(accepted.written)?;
+            Ok(accepted)
         })
     }
 
@@ -264,9 +297,10 @@ impl Engine {
         ready: Ready,
         net: NetRef<'_>,
         ticket: Option<&Arc<TicketCell>>,
-        mut moment: Moment,
-    ) -> Result<u64> {
+        (mut moment, origin, record): (Moment, Option<Origin>, &mut Vec<u8>),
+    ) -> Result<Put> {
         let shared = &*self.shared;
+        shared.write_record(operation, origin, (ready.index, net), record);
         let bytes =
             body_bytes(operation.action) + operation.index.len() + operation.id.len() + ACTION_LINE_BYTES;
         let mut left = match self.full {
@@ -289,10 +323,21 @@ impl Engine {
                 stamp_us: moment.wall_us,
                 bytes,
             };
-            match shared.bank.submit(ready.index, operation.id, ready.place, &submission) {
+            let mut entry = match shared.begin_entry(record) {
+                Ok(entry) => entry,
+                Err(error) if error.kind() == ErrorKind::Full && !left.is_zero() => {
+                    left = self.wait_a_while(&mut waiter, left);
+                    moment = shared.clock.moment();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let log = |_| entry.place();
+            match shared.bank.submit(ready.index, operation.id, ready.place, &submission, log) {
                 Ok(accepted) => {
+                    let written = entry.fill(accepted.seq, record);
                     self.tell_drain(accepted);
-                    return Ok(accepted.seq);
+                    return Ok(Put { seq: accepted.seq, written });
                 }
                 Err(Refused::Shard(Refusal::Sealed)) => return Err(closed()),
                 Err(refused @ Refused::Shard(Refusal::SeqExhausted)) => {
@@ -343,14 +388,19 @@ impl Engine {
             };
             return Err(Error::new(ErrorKind::Busy, message));
         }
+        Ok(self.wait_a_while(waiter, left))
+    }
+
+    /// Lines up or, where the caller has, waits a while; returns how much of the wait is left.
+    fn wait_a_while<'a>(&'a self, waiter: &mut Option<Waiter<'a>>, left: Duration) -> Duration {
         let Some(waiter) = waiter else {
-            *waiter = Some(memory.line_up());
-            return Ok(left);
+            *waiter = Some(self.shared.bank.memory.line_up());
+            return left;
         };
         let before = self.shared.clock.now_us();
         waiter.wait(left.min(WAIT_STEP));
         let passed = self.shared.clock.now_us().saturating_sub(before);
-        Ok(Duration::from_micros(micros(left).saturating_sub(passed)))
+        Duration::from_micros(micros(left).saturating_sub(passed))
     }
 
     /// Wakes the drain where this submit made something urgent, or brought memory to where it presses.
@@ -367,56 +417,3 @@ fn body_bytes(action: Action<'_>) -> usize {
         Action::Delete => 0,
     }
 }
-
-impl SubmitError<'_> {
-    /// Why.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-}
-
-impl fmt::Display for SubmitError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Operation { index, id, .. } = self.operation;
-        write!(f, "the operation on {id:?} in index {index:?} was not accepted: {}", self.error)
-    }
-}
-
-impl fmt::Debug for SubmitError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {self}", self.error.kind())
-    }
-}
-
-impl std::error::Error for SubmitError<'_> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-impl From<SubmitError<'_>> for Error {
-    fn from(refused: SubmitError<'_>) -> Self {
-        refused.error
-    }
-}
-
-impl fmt::Display for BatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} operations of the batch were refused", self.refused.len())?;
-        if let Some((position, error)) = self.refused.first() {
-            write!(f, ", the first at {position}: {error}")?;
-        }
-        match self.stopped_at {
-            Some(position) => write!(f, "; nothing from {position} on was accepted"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Debug for BatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for BatchError {}

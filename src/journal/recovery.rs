@@ -134,6 +134,8 @@ pub(crate) struct Recovery {
     indices: Names<Keys>,
     sources: Names<Option<u64>>,
     current: Option<Current>,
+    /// How the file before it ended.
+    before: Option<FileEnd>,
     /// How many pieces there are.
     pieces: usize,
     /// How many there may be before what a watermark settled is taken out.
@@ -160,6 +162,11 @@ impl Recovery {
         Ok(end)
     }
 
+    /// The file that was read last has no record, and will not be there: the one before it is the last again.
+    pub(crate) fn forget_file(&mut self) {
+        self.rest.last = self.before.take();
+    }
+
     /// The next file begins.
     fn begin_file(&mut self, number: u64, engine: u128) -> Result<()> {
         if let Some(last) = self.rest.last
@@ -174,6 +181,7 @@ impl Recovery {
             return Err(damage(format!("file {number} is another engine's than those before it")));
         }
         self.rest.engine = Some(engine);
+        self.before = self.rest.last;
         self.indices.of_file.clear();
         self.sources.of_file.clear();
         self.current = Some(Current { number, has_begun: false });

@@ -11,7 +11,7 @@
 //! the engine: a shard left half changed must not be trusted.
 
 use super::{
-    Accepted, Incoming, Kind, Memory, Refusal, Shard, TicketCell, hints::Hints, index::home,
+    Accepted, Incoming, Kind, Memory, Refusal, Restored, Shard, TicketCell, hints::Hints, index::home,
     indices::Indices, memory::Change, prefetch::prefetch_address,
 };
 use crate::{
@@ -194,13 +194,15 @@ impl Bank {
         }
     }
 
-    /// Takes one operation, or says why not.
+    /// Takes one operation, or says why not. Its sequence number is told to `log` under the shard's lock, so that a key's
+    /// operations are told of in order: it must be quick.
     pub(crate) fn submit(
         &self,
         index: IndexId,
         id: &str,
         place: Place,
         submission: &Submission<'_>,
+        mut log: impl FnMut(u64),
     ) -> Result<Accepted, Refused> {
         let Submission { routing, kind, net, ticket, now_us, stamp_us, bytes } = *submission;
         let mut room = 0;
@@ -225,6 +227,7 @@ impl Bank {
                 let accepted = shard.submit(&incoming);
                 if let Ok(accepted) = &accepted {
                     self.hints.note(tag, accepted.address);
+                    log(accepted.seq);
                 }
                 Some(accepted)
             });
@@ -238,6 +241,11 @@ impl Bank {
                 }
             }
         }
+    }
+
+    /// Puts an operation of an earlier engine back, whatever room there is: it was accepted.
+    pub(crate) fn restore(&self, place: Place, restored: &Restored<'_>) {
+        self.with(place.shard, |shard| shard.restore(restored));
     }
 
     /// Draws at least `least` bytes, and a grant where there is one.

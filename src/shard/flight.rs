@@ -66,6 +66,8 @@ struct Luggage {
     known: Known,
     /// How often these operations were sent and put back before.
     attempts: u32,
+    /// It may be in the sink already: an earlier engine was about to send it.
+    is_bound: bool,
 }
 
 /// Flights that left their shards, and memory for their operations.
@@ -199,7 +201,7 @@ impl Luggage {
             return None;
         }
         let (routing, attempts) = (aloft.routing().map(Into::into), aloft.attempts());
-        Some(Box::new(Self { routing, known: known.clone(), attempts }))
+        Some(Box::new(Self { routing, known: known.clone(), attempts, is_bound: aloft.is_bound() }))
     }
 }
 
@@ -208,6 +210,11 @@ impl Flight {
     #[inline]
     pub(crate) fn expect(&self) {
         prefetch_from(self.slot_at, SLOT_LINES);
+    }
+
+    /// True where an earlier engine was about to send it.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.is_bound)
     }
 
     /// The routing of its operations.

@@ -10,7 +10,7 @@
 //! 2. A slot that holds nothing any more is taken out of everything.
 
 use super::{
-    Shard,
+    RUN_MAX, Shard,
     flight::Flight,
     hangar::NONE,
     slab::{Order, SlotId},
@@ -119,13 +119,16 @@ impl Shard {
         self.land(id, hold_until_us, None);
         let net = aloft.net.clone();
         let mut lower = aloft.into_entry(&mut self.rooms);
+        if let Some(rare) = &mut lower.rare {
+            rare.is_bound = false;
+        }
         if sent {
             lower.rare_mut().attempts += 1;
         }
         self.counts_mut(flight.index).put_back += u64::from(sent);
         self.slab.unlink(Order::Age, id);
         let upper = self.change(id, |slot| slot.pending.take());
-        let queued = upper.and_then(|upper| self.stack(flight.index, &mut lower, upper));
+        let queued = upper.and_then(|upper| self.stack(flight.index, &mut lower, upper, RUN_MAX));
         self.change(id, |slot| {
             slot.pending = Some(lower);
             if let Some(upper) = queued {
@@ -144,15 +147,22 @@ impl Shard {
         Some(Garbage { nets: vec![net], ..Garbage::default() })
     }
 
-    /// Composes `upper` onto `lower`, or gives it back where the two may not or cannot fold.
-    fn stack(&mut self, index: IndexId, lower: &mut Entry, upper: Entry) -> Option<Entry> {
+    /// Composes `upper` onto `lower`, or gives it back where the two may not or cannot fold, or would make a run that is
+    /// longer than `run_max`.
+    pub(super) fn stack(
+        &mut self,
+        index: IndexId,
+        lower: &mut Entry,
+        upper: Entry,
+        run_max: usize,
+    ) -> Option<Entry> {
         if lower.routing() != upper.routing() || !lower.tally.holds(upper.tally.operations) {
             return Some(upper);
         }
         let (below, above) = (lower.net(&self.rooms), upper.net(&self.rooms));
         let existence = Existence::after(below);
         let composed = compose(below, above, &mut self.scratch);
-        if composed.longest_run > super::RUN_MAX.max(above.longest_run())
+        if composed.longest_run > run_max.max(above.longest_run())
             || self.scratch.len() > super::ENTRY_BYTES_MAX
         {
             return Some(upper);

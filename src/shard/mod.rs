@@ -40,6 +40,7 @@ mod landing;
 mod memory;
 mod prefetch;
 mod read;
+mod restore;
 mod rooms;
 mod slab;
 mod slot;
@@ -58,10 +59,11 @@ pub(crate) use landing::{Garbage, Settlement};
 pub(crate) use memory::{Memory, Waiter};
 pub(crate) use prefetch::prefetch_at;
 pub(crate) use read::Layers;
+pub(crate) use restore::Restored;
 pub(crate) use slot::Known;
 pub(crate) use submit::{Accepted, Incoming, Refusal};
 pub use tally::Status;
-pub(crate) use tally::{Kind, Tracker, Verdict};
+pub(crate) use tally::{Kind, Tally, Tracker, Verdict};
 pub use ticket::Ticket;
 pub(crate) use ticket::TicketCell;
 
@@ -99,6 +101,8 @@ pub(crate) struct Weight {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) operations_in: u64,
+    /// Operations of an earlier engine that had not settled.
+    pub(crate) restored: u64,
     pub(crate) bytes_in: u64,
     pub(crate) folded: u64,
     pub(crate) misfits: u64,
@@ -117,6 +121,7 @@ impl Counts {
     /// Adds another shard's counts.
     pub(crate) fn add(&mut self, other: &Self) {
         self.operations_in += other.operations_in;
+        self.restored += other.restored;
         self.bytes_in += other.bytes_in;
         self.folded += other.folded;
         self.misfits += other.misfits;

@@ -90,6 +90,8 @@ pub(crate) struct Rare {
     /// How often it was sent and put back.
     pub(crate) attempts: u32,
     pub(crate) trackers: Vec<Tracker>,
+    /// It was restored as a flight that may have arrived: nothing folds into it.
+    pub(crate) is_bound: bool,
 }
 
 /// One that waits: more is folded into its encoded operation.
@@ -101,6 +103,10 @@ impl<N> Folded<N> {
     #[inline]
     pub(crate) fn routing(&self) -> Option<&str> {
         self.rare.as_ref()?.routing.as_deref()
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.is_bound)
     }
 
     pub(crate) fn attempts(&self) -> u32 {
@@ -329,6 +335,24 @@ impl Slot {
         match self.extra.as_mut().and_then(|extra| extra.later.back_mut()) {
             Some(queued) => Some((queued, true)),
             None => self.pending.as_mut().map(|entry| (entry, false)),
+        }
+    }
+
+    /// Takes out the entry that the next operation would fold into.
+    pub(super) fn take_top(&mut self) -> Option<Entry> {
+        let queued = if self.queues() { self.change_extra(|extra| extra.later.pop_back()) } else { None };
+        queued.or_else(|| self.pending.take())
+    }
+
+    /// Puts an entry on top of those that wait.
+    pub(super) fn put_top(&mut self, entry: Entry) {
+        if self.pending.is_none() {
+            self.pending = Some(entry);
+        } else {
+            self.change_extra(|extra| {
+                extra.later.reserve_exact(1);
+                extra.later.push_back(entry);
+            });
         }
     }
 

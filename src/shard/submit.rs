@@ -160,7 +160,7 @@ impl Shard {
         let room = self.room(incoming);
         let Some(slot) = self.slab.get_mut(id) else { return Err(Refusal::Busy) };
         let Some((top, queued)) = slot.top_mut() else { return self.wait_again(id, incoming, seq) };
-        if top.routing() != incoming.routing || !top.tally.holds(1) {
+        if top.routing() != incoming.routing || !top.tally.holds(1) || top.is_bound() {
             return self.queue(id, incoming, seq);
         }
         let (rooms, folding) = (&mut self.rooms, &mut self.folding);

@@ -153,8 +153,8 @@ impl Tracker {
 pub(crate) struct Tally {
     /// Operations folded together: not more than a `u32` counts, see [`Tally::holds`].
     pub(crate) operations: u32,
-    not_found: [u32; 2],
-    conflicts: [u32; 2],
+    pub(super) not_found: [u32; 2],
+    pub(super) conflicts: [u32; 2],
 }
 
 /// What a settled entry adds to the statistics.

@@ -129,6 +129,13 @@ pub trait Sink: Send + Sync {
     /// returns a "done" outcome the item is as durable as the sink can make it.
     fn send(&self, batch: &Batch) -> Vec<Outcome>;
 
+    /// True where a request may still be carried out after the process that sent it has ended, as with a server. After a
+    /// crash, an engine with a journal then waits [`Builder::late_request_bound`](crate::Builder::late_request_bound) before it sends
+    /// anything newer of what may have been out. Asked once.
+    fn outlives_sender(&self) -> bool {
+        true
+    }
+
     /// The least sequence number that may be used from now on: above everything ever stored with one.
     fn seq_floor(&self) -> u64 {
         0

@@ -74,6 +74,10 @@ impl Sink for NdjsonSink {
         Takes::NetOperations
     }
 
+    fn outlives_sender(&self) -> bool {
+        false
+    }
+
     fn limits(&self) -> Limits {
         Limits { batch_bytes: BATCH_BYTES, batch_operations: BATCH_OPERATIONS }
     }
@@ -160,6 +164,10 @@ pub struct NullSink;
 impl Sink for NullSink {
     fn takes(&self) -> Takes {
         Takes::NetOperations
+    }
+
+    fn outlives_sender(&self) -> bool {
+        false
     }
 
     fn limits(&self) -> Limits {

@@ -201,6 +201,10 @@ impl Sink for SegmentSink {
         }
     }
 
+    fn outlives_sender(&self) -> bool {
+        false
+    }
+
     fn seq_floor(&self) -> u64 {
         self.shared.store.seq_ceiling()
     }

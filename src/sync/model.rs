@@ -17,7 +17,7 @@
 use shuttle::sync;
 pub(crate) use shuttle::{
     sync::atomic,
-    thread::{Builder, JoinHandle, scope},
+    thread::{Builder, JoinHandle, scope, yield_now},
 };
 use std::{
     fmt,

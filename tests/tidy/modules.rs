@@ -18,7 +18,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sink", &["document", "operation", "merge", "clock", "sync"]),
     ("sink/segments", &["document", "operation", "merge", "segment", "disk", "clock", "sync"]),
     ("view", &["document", "merge", "shard", "sink::Base", "sink::BaseDocument"]),
-    ("drain", &["document", "merge", "shard", "sink", "clock", "sync"]),
+    ("drain", &["document", "merge", "shard", "sink", "journal", "clock", "sync"]),
     ("engine", &["all"]),
     ("config", &["all"]),
     ("clock", &[]),

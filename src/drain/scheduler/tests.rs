@@ -32,7 +32,7 @@ fn flying(count: usize, bytes: usize) -> Vec<(Flying, Item)> {
             bytes: 1,
         };
         let id = n.to_string();
-        bank.submit(IndexId(0), &id, bank.place(IndexId(0), &id), &submission).expect("room");
+        bank.submit(IndexId(0), &id, bank.place(IndexId(0), &id), &submission, |_| ()).expect("room");
     }
     let (mut room, mut taken) = (Room { bytes: usize::MAX, operations: usize::MAX }, Taken::default());
     bank.with(0, |shard| shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut taken));

@@ -41,6 +41,7 @@ impl Rig {
             base: Some(Arc::clone(&sink) as _),
             letters: Arc::clone(&letters) as _,
             clock: Clock::simulated(&clock),
+            journal: None,
         };
         let config = Config {
             memory_bytes,
@@ -54,7 +55,7 @@ impl Rig {
             full: Full::Wait(LONG),
             seed: Some(7),
         };
-        let engine = Engine::new(config, parts).expect("the settings fit");
+        let engine = Engine::new(config, parts, None).expect("the settings fit");
         engine.start(threads).expect("threads start");
         Self { engine, sink, letters, clock }
     }

@@ -44,7 +44,7 @@ fn offer(bank: &Bank, id: &str, body: &str) -> Result<Accepted, Refused> {
         stamp_us: 0,
         bytes: encoded.len(),
     };
-    bank.submit(INDEX, id, bank.place(INDEX, id), &submission)
+    bank.submit(INDEX, id, bank.place(INDEX, id), &submission, |_| ())
 }
 
 /// Takes all that a shard has, as the drain does.

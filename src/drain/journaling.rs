@@ -1,0 +1,80 @@
+//! What the drain tells the journal: what is about to leave, what has settled, what was put back.
+//!
+//! # Design
+//! Before a batch leaves, the bounds of those of its flights that are not repeatable by themselves are written down, and
+//! everything accepted so far is on the medium: what has gone to the sink cannot be lost any more, so it must not be lost
+//! here. What settles is noted with the next group; if that is lost in a crash, the flight goes out again, as repeating
+//! it changes nothing, or its fence or its seq in the base says that it was there.
+//!
+//! # Order
+//! That a flight was put back is noted before it is, so before it can leave with other bounds. That it settled is noted
+//! after: it is a statement about its last seq, and what is newer has a higher one.
+
+use super::{Begun, Dispatch, Drain};
+use crate::{ErrorKind, Result, shard::Flight, sync::atomic::Ordering};
+
+impl Drain {
+    /// An earlier engine did not come to its end: what it had sent may be carried out until then, so nothing is sent before.
+    /// Not even for a key of which nothing waits: its last flight may have been sent twice, and settled by the second.
+    pub(crate) fn begin_late(&self, late_until_us: u64) {
+        self.late_until_us.store(late_until_us, Ordering::Relaxed);
+    }
+
+    /// The time before which nothing is sent, if that is not over.
+    pub(super) fn late_until_us(&self, now_us: u64) -> Option<u64> {
+        Some(self.late_until_us.load(Ordering::Relaxed)).filter(|until| *until > now_us)
+    }
+
+    /// True where something that was sent may still be carried out.
+    pub(crate) fn is_anything_late(&self) -> bool {
+        let now_us = self.parts.clock.now_us();
+        self.late_until_us(now_us).is_some() || self.scheduler.lock().is_holding(now_us)
+    }
+
+    /// A batch is about to leave.
+    pub(super) fn cleared(&self, dispatch: Dispatch) -> Result<Begun> {
+        if let Some(journal) = &self.parts.journal {
+            for flying in &dispatch.flying {
+                let flight = &flying.flight;
+                if !flight.net.is_repeatable() {
+                    journal.bounds(flight.index, &flight.id, flight.first_seq, flight.last_seq)?;
+                }
+            }
+            journal.sync()?;
+        }
+        Ok(Begun::Dispatch(dispatch))
+    }
+
+    /// What the journal needs done from time to time.
+    pub(crate) fn keep_journal(&self, now_us: u64) -> Result<()> {
+        match &self.parts.journal {
+            Some(journal) => journal.tend(now_us, || self.bank.watermark(self.parts.clock.wall_us())),
+            None => Ok(()),
+        }
+    }
+
+    /// A flight is about to be put back that may have been out.
+    pub(super) fn unbind(&self, flight: &Flight) {
+        if let Some(journal) = self.parts.journal.as_ref().filter(|_| !flight.net.is_repeatable()) {
+            self.told(journal.unbound(flight.index, &flight.id, flight.last_seq));
+        }
+    }
+
+    /// Flights have settled.
+    pub(super) fn note_settled(&self, flights: &[Flight]) {
+        let Some(journal) = &self.parts.journal else { return };
+        for flight in flights {
+            self.told(journal.settled(flight.index, &flight.id, flight.last_seq));
+        }
+    }
+
+    /// What the journal cannot be told it does without, where it only lacks room: a flight of which it does not know
+    /// that it settled goes out again after a restart. Anything else has latched the engine.
+    fn told(&self, told: Result<()>) {
+        if let Err(error) = told
+            && error.kind() == ErrorKind::Full
+        {
+            self.counters.failed(&error.to_string());
+        }
+    }
+}

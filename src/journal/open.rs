@@ -1,0 +1,216 @@
+//! Opening a journal: what is in its directory, and what that comes to.
+//!
+//! # Design
+//! Files are read whole, from the oldest on. A tear at the end of the last is cut, which is to say that the next file states
+//! where it is; anything worse is refused, and nothing is changed. What an earlier opening made and did not come to use (a
+//! spare, a file without a record) goes.
+//!
+//! # Why nothing is copied
+//! What has not settled stays where it is: it is read again, piece by piece, into the shards, and its files go when it has
+//! settled.
+//!
+//! # Invariants
+//! 1. Where this fails, nothing was changed but the lock's file.
+//! 2. What was read is on the medium before anything is written behind it.
+//! 3. Each file that stays is one of those that [`Before`] speaks of.
+
+use super::{
+    doubt,
+    group::{FILE_HEADER_BYTES, FileHeader},
+    reader::{self, End},
+    record::Record,
+    recovery::{Piece, Recovered, Recovery},
+    writer::{Before, Old, file_name},
+};
+use crate::{
+    Error, ErrorKind, Result,
+    disk::{DirectoryLock, Disk, DiskFile},
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// As much of a file as holds its first record, which says how the one before it ended.
+const START_BYTES: usize = 4096;
+const SUFFIX: &str = ".journal";
+const TEMPORARY: &str = ".tmp";
+
+/// A journal that was read, and is not written yet.
+pub(crate) struct Opened {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) directory: PathBuf,
+    pub(super) lock: DirectoryLock,
+    pub(crate) recovered: Recovered,
+    /// What was cut off the last file, if something was.
+    pub(crate) torn: Option<String>,
+    files: BTreeMap<u64, Box<dyn DiskFile>>,
+    pub(super) old: Vec<Old>,
+    pub(super) before: Before,
+    leftovers: Vec<PathBuf>,
+    /// Of the last file what no group says was synced: its place, and its bytes.
+    tail: Option<(PathBuf, u64, Vec<u8>)>,
+}
+
+/// A file of the directory.
+struct Found {
+    name: u64,
+    path: PathBuf,
+    file: Box<dyn DiskFile>,
+}
+
+impl Opened {
+    /// Takes a directory, which is made if it is not there, and reads the journal in it.
+    pub(crate) fn read(disk: Arc<dyn Disk>, directory: &Path) -> Result<Self> {
+        let lock = take(&*disk, directory)?;
+        let (mut found, mut leftovers) = list(&*disk, directory)?;
+        let mut recovery = Recovery::default();
+        let mut opened = Self {
+            disk,
+            directory: directory.to_owned(),
+            lock,
+            recovered: Recovered::default(),
+            torn: None,
+            files: BTreeMap::new(),
+            old: Vec::new(),
+            before: Before::default(),
+            leftovers: Vec::new(),
+            tail: None,
+        };
+        let mut next = found.drain(..).peekable();
+        while let Some(Found { name, path, file }) = next.next() {
+            let bytes = file.read_all().map_err(|error| failed("reading", &path, error))?;
+            let known = next.peek().map(Found::begin).transpose()?.flatten();
+            let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
+            let FileHeader { number, salt, .. } = FileHeader::read(&bytes).map_err(named)?;
+            let end = recovery.read_file(&bytes, known).map_err(named)?;
+            let at = match end {
+                End::Clean { at, .. } => at,
+                End::Torn { at, reason, .. } => {
+                    opened.torn = Some(format!("{}: cut at byte {at}: {reason}", path.display()));
+                    at
+                }
+                End::Damaged(damage) => return Err(damage.error(path.display())),
+            };
+            opened.before.name = name;
+            if at == FILE_HEADER_BYTES as u64 && next.peek().is_none() {
+                // Nothing was written to it that counts: the one before it is the last.
+                leftovers.push(path);
+                recovery.forget_file();
+                continue;
+            }
+            let synced = doubt::synced(&bytes, salt, FILE_HEADER_BYTES).unwrap_or(FILE_HEADER_BYTES as u64);
+            let unsure = usize::try_from(synced).ok().zip(usize::try_from(at).ok());
+            let unsure = unsure.and_then(|(from, to)| bytes.get(from..to)).unwrap_or_default();
+            opened.tail = Some((path.clone(), synced, unsure.to_vec()));
+            opened.old.push(Old { path, bytes: at, highest_seq: 0 });
+            opened.files.insert(number, file);
+        }
+        drop(next);
+        opened.recovered = recovery.finish()?;
+        opened.before.end = opened.recovered.last;
+        opened.before.highest_seq = opened.recovered.highest_seq;
+        for old in &mut opened.old {
+            old.highest_seq = opened.recovered.highest_seq;
+        }
+        opened.leftovers = leftovers;
+        Ok(opened)
+    }
+
+    /// Every sequence number in use is at or below it.
+    pub(crate) fn seq_floor(&self) -> u64 {
+        self.recovered.ceiling.max(self.recovered.highest_seq)
+    }
+
+    /// True where there was nothing, or it was closed, and nothing that was sent could still be carried out.
+    pub(crate) fn is_clean(&self) -> bool {
+        let Recovered { keys, watermark, highest_seq, last, .. } = &self.recovered;
+        keys.is_empty() && (last.is_none() || watermark.is_some_and(|watermark| *highest_seq <= watermark))
+    }
+
+    /// Reads a piece again, and gives it to `f`.
+    pub(crate) fn piece<R>(&self, piece: &Piece, f: impl FnOnce(&Record<'_>) -> Result<R>) -> Result<R> {
+        let number = piece.place.file;
+        let file = self.files.get(&number).ok_or_else(|| {
+            Error::new(ErrorKind::Damaged, format!("file {number} of the journal is not there"))
+        })?;
+        let mut bytes = vec![0; piece.place.bytes as usize];
+        file.read_exact_at(&mut bytes, piece.place.at)
+            .map_err(|error| Error::io(format!("reading file {number} of the journal"), error))?;
+        f(&piece.read(&bytes)?)
+    }
+
+    /// Makes what was read durable, and removes what is of no use. Done once all was read, and before anything is written.
+    ///
+    /// A process that was killed may have written the end of the last file without syncing it, or have met a sync that
+    /// failed: then it can be read for as long as the system remembers it, and another sync would say that all is well. What
+    /// was read there is acted on from now on, and the next file will say that it is there. So it is written again.
+    pub(super) fn make_sure(&self) -> Result<()> {
+        if let Some((path, at, bytes)) = &self.tail {
+            let file = self.disk.open_for_writing(path).map_err(|error| failed("opening", path, error))?;
+            file.write_all_at(bytes, *at)
+                .and_then(|()| file.sync_data())
+                .map_err(|error| failed("writing to", path, error))?;
+        }
+        for path in &self.leftovers {
+            self.disk.remove(path).map_err(|error| failed("removing", path, error))?;
+        }
+        if self.leftovers.is_empty() {
+            return Ok(());
+        }
+        self.disk.sync_directory(&self.directory).map_err(|error| failed("syncing", &self.directory, error))
+    }
+}
+
+impl Found {
+    /// What it says of the end of the file before.
+    fn begin(&self) -> Result<Option<super::record::FileEnd>> {
+        let length = self.file.length().map_err(|error| failed("looking at", &self.path, error))?;
+        let mut start = vec![0; START_BYTES.min(usize::try_from(length).unwrap_or(START_BYTES))];
+        self.file.read_exact_at(&mut start, 0).map_err(|error| failed("reading", &self.path, error))?;
+        Ok(reader::begin(&start))
+    }
+}
+
+/// The journal's files, from the oldest on, and what was left of files that were being made.
+fn list(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Found>, Vec<PathBuf>)> {
+    let (mut found, mut leftovers) = (Vec::new(), Vec::new());
+    for name in disk.list(directory).map_err(|error| failed("listing", directory, error))? {
+        let path = directory.join(&name);
+        if name.ends_with(TEMPORARY) {
+            leftovers.push(path);
+        } else if let Some(number) = number(&name) {
+            let file = disk.open(&path).map_err(|error| failed("opening", &path, error))?;
+            found.push(Found { name: number, path, file });
+        }
+    }
+    found.sort_unstable_by_key(|found| found.name);
+    Ok((found, leftovers))
+}
+
+/// The number in a file's name; nothing for a name that no journal gave.
+fn number(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(SUFFIX)?.parse().ok()?;
+    (file_name(number) == name).then_some(number)
+}
+
+/// Takes a directory for a journal, which is made if it is not there.
+fn take(disk: &dyn Disk, directory: &Path) -> Result<DirectoryLock> {
+    let what = |doing: &str| format!("{doing} the journal's directory {}", directory.display());
+    disk.create_directory(directory).map_err(|error| Error::io(what("making"), error))?;
+    disk.lock(directory).map_err(|error| {
+        if error.kind() == io::ErrorKind::ResourceBusy {
+            let shown = directory.display();
+            let message =
+                format!("{shown} is in use: another engine holds its lock, and a journal has one writer");
+            return Error::new(ErrorKind::Io, message).because(error);
+        }
+        Error::io(what("taking"), error)
+    })
+}
+
+fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
+    Error::io(format!("{doing} {}", path.display()), error)
+}
