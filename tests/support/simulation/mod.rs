@@ -37,7 +37,9 @@ mod seeds;
 mod step;
 mod world;
 
+pub use action::OwnedAction;
 pub use faults::{Answer, Reads};
+pub use model::{Model, Tree};
 pub use random::Random;
 pub use seeds::{Verdict, caught, caught_telling, replay_command, run};
 pub use step::{Heard, KINDS, Step, Write};
