@@ -8,7 +8,7 @@
 //! # Invariants
 //! 1. Once closing has begun, no operation is accepted: the shards are sealed under their locks.
 //! 2. An engine that latched takes no more writes, sends nothing, and tells everybody who waits.
-//! 3. When the last handle is dropped, what is left unsettled is in the dead letters.
+//! 3. When the last handle is dropped, what is left unsettled is in the journal, or else in the dead letters.
 
 mod journaling;
 mod manual;
@@ -61,10 +61,10 @@ const STOP_WAIT: Duration = Duration::from_secs(5);
 ///
 /// Operations on one key take effect in the order they were accepted; reads see them at once; the sink gets one
 /// operation per key and drain. Nothing accepted is lost while the process lives: an operation ends settled or
-/// in a dead letter. Without a journal, what has not settled is lost when the process ends.
+/// in a dead letter. Without a [journal](crate::Builder::journal), what has not settled is lost when the process ends.
 ///
-/// Dropping the last handle closes the engine with a wait of ten seconds; what has not settled by then goes to
-/// the dead letters, and a drain thread that the sink does not let go is left behind.
+/// Dropping the last handle closes the engine with a wait of ten seconds; what has not settled by then stays in the
+/// journal for the next engine or, without one, goes to the dead letters, and a drain thread that the sink does not let go is left behind.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,

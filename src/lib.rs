@@ -30,7 +30,8 @@
 //! - [`Builder`] has every setting, and takes the sink.
 //! - [`Sink`] and [`Base`] are the two traits at the edge: where operations go, and where documents are read.
 //!   [`segments`] is the embedded store, [`NdjsonSink`] writes bulk lines, [`MemorySink`] answers by a script.
-//! - [`disk`] is the seam to the medium, for a store on a disk that is not the system's.
+//! - [`Builder::journal`] has what is accepted survive the process; a [`Source`] has what is delivered again dropped.
+//! - [`disk`] is the seam to the medium, for a store or a journal on a disk that is not the system's.
 //! - [`NetOperation`] is the algebra by itself: compose, apply, write as text.
 //!
 //! # Choosing settings

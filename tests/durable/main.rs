@@ -12,6 +12,7 @@
 
 #[path = "../support/disk/mod.rs"]
 mod disk;
+mod exhaustive;
 mod named;
 #[path = "../support/simulation/mod.rs"]
 mod simulation;
