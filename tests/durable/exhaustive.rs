@@ -5,7 +5,9 @@
 //! acknowledged; then the rest is submitted, everything drains, and the sums are exact.
 
 use crate::disk::{At, Call, Fault, PowerCut, SimulatedDisk, When};
-use millpond::{Action, Base, Drainer, Engine, ErrorKind, Journal, MemorySink, Next, Operation, SimulatedClock, Takes};
+use millpond::{
+    Action, Base, Drainer, Engine, ErrorKind, Journal, MemorySink, Next, Operation, SimulatedClock, Takes,
+};
 use std::{sync::Arc, time::Duration};
 
 const OPERATIONS: usize = 1_000;
@@ -50,11 +52,17 @@ impl Run {
         while at < OPERATIONS {
             // Batches of one to four.
             let count = (at % 4 + 1).min(OPERATIONS - at);
-            let body = format!(r#"{{"inc":{{"n":1}},"doc":{{"t":"{}"}},"doc_as_upsert":true}}"#, "x".repeat(FILLER));
+            let body =
+                format!(r#"{{"inc":{{"n":1}},"doc":{{"t":"{}"}},"doc_as_upsert":true}}"#, "x".repeat(FILLER));
             let ids: Vec<String> = (at..at + count).map(|n| format!("k{}", n % KEYS)).collect();
             let operations: Vec<Operation<'_>> = ids
                 .iter()
-                .map(|id| Operation { index: "i", id, routing: None, action: Action::Update(body.as_bytes()) })
+                .map(|id| Operation {
+                    index: "i",
+                    id,
+                    routing: None,
+                    action: Action::Update(body.as_bytes()),
+                })
                 .collect();
             if let Err(refused) = engine.0.submit_batch(&operations) {
                 let (_, error) = refused.refused.into_iter().next().unwrap();

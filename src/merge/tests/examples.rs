@@ -262,3 +262,38 @@ fn both_halves_of_a_body_take_effect_and_then_follows() {
         r#"{"a":3,"n":1}"#,
     );
 }
+
+/// Reading back what was written is held by this equality in many tests: it has to tell what differs.
+#[test]
+fn operations_that_do_something_else_are_not_equal() {
+    let bodies = [
+        r#"{"doc":{"a":1}}"#,
+        r#"{"doc":{"a":2}}"#,
+        r#"{"doc":{"a":1,"b":1}}"#,
+        r#"{"doc":{"b":1}}"#,
+        r#"{"doc":{"a":{"b":1}}}"#,
+        r#"{"doc":{"a":{"b":2}}}"#,
+        r#"{"inc":{"a":1}}"#,
+        r#"{"inc":{"a":2}}"#,
+        r#"{"min":{"a":1}}"#,
+        r#"{"max":{"a":1}}"#,
+        r#"{"append":{"a":[1]}}"#,
+        r#"{"append":{"a":[1,2]}}"#,
+        r#"{"union":{"a":[1]}}"#,
+        r#"{"remove":{"a":true}}"#,
+        r#"{"max":{"a":1},"then":[{"append":{"a":[1]}}]}"#,
+        r#"{"max":{"a":1},"then":[{"append":{"a":[2]}}]}"#,
+        r#"{"doc":{"a":1},"upsert":{"a":1}}"#,
+        r#"{"doc":{"a":1},"upsert":{"a":2}}"#,
+        r#"{"doc":{"a":1},"detect_noop":false}"#,
+    ];
+    let mut all: Vec<NetOperation> = bodies.iter().map(|body| update(body)).collect();
+    all.extend([index(r#"{"a":1}"#).unwrap(), index(r#"{"a":2}"#).unwrap()]);
+    all.push(NetOperation::new(Action::Delete).unwrap());
+    for (at, one) in all.iter().enumerate() {
+        for (other_at, other) in all.iter().enumerate() {
+            assert_eq!(one == other, at == other_at, "{one:?} and {other:?}");
+        }
+    }
+    assert_eq!(update(r#"{"doc":{"a":1,"b":2}}"#), update(r#"{"doc":{"b":2,"a":1}}"#), "order aside");
+}
