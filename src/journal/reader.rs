@@ -32,7 +32,7 @@
 use super::{
     doubt::{self, Doubt},
     group::{FILE_HEADER_BYTES, FileHeader, GROUP_HEADER_BYTES, GroupHeader},
-    record::{self, FileEnd, Link, Record},
+    record::{self, FileEnd, Link, Record, Sealed},
 };
 use crate::{Error, ErrorKind, Result};
 use std::fmt;
@@ -251,20 +251,47 @@ impl<'a> Iterator for Reader<'a> {
                 return None;
             }
         }
-        let (at, chain) = (self.at, self.link.chain);
-        let group = self.file.get(at..self.group_end.min(self.limit)).unwrap_or_default();
-        match record::read(group, &mut self.link) {
-            Ok((record, length)) => {
-                self.at += length;
-                let bytes = u32::try_from(length).unwrap_or(u32::MAX);
-                let place = Place { file: self.header.number, at: at as u64, bytes, chain };
-                Some(Entry { place, record })
+        let group = self.file.get(self.at..self.group_end.min(self.limit)).unwrap_or_default();
+        let sealed = match record::unseal(group, self.link.chain) {
+            Ok(sealed) => sealed,
+            Err(wrong) => {
+                self.stop(wrong.what, wrong.is_sealed);
+                return None;
+            }
+        };
+        if let Some(operation) = sealed.operation(self.link.seq) {
+            self.link.seq = operation.seq;
+            let place = self.pass(&sealed);
+            return Some(Entry { place, record: Record::Operation(operation) });
+        }
+        self.next_of_any_kind(&sealed)
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn next_of_any_kind(&mut self, sealed: &Sealed<'a>) -> Option<Entry<'a>> {
+        match sealed.record(self.link.seq) {
+            Ok(record) => {
+                if record.kind().has_seq() {
+                    self.link.seq = record.seq();
+                }
+                Some(Entry { place: self.pass(sealed), record })
             }
             Err(wrong) => {
                 self.stop(wrong.what, wrong.is_sealed);
                 None
             }
         }
+    }
+
+    /// Goes on behind a record.
+    #[inline]
+    fn pass(&mut self, sealed: &Sealed<'_>) -> Place {
+        let (at, chain) = (self.at as u64, self.link.chain);
+        self.at += sealed.bytes;
+        self.link.chain = sealed.chain;
+        let bytes = u32::try_from(sealed.bytes).unwrap_or(u32::MAX);
+        Place { file: self.header.number, at, bytes, chain }
     }
 }
 

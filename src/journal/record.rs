@@ -26,6 +26,7 @@ use super::{
 use crate::merge::NetRef;
 use bytes::BufMut;
 pub(crate) use read::{Link, check_net, read, read_again};
+pub(super) use read::{Sealed, unseal};
 
 /// Bytes of a checksum.
 pub(super) const CHECKSUM_BYTES: usize = 4;
@@ -312,15 +313,21 @@ pub(super) fn push(out: &mut Vec<u8>, previous: &mut u64, kind: Kind, seq: u64, 
 
 /// Fills in the checksums of records that were [pushed](push) one after another, and gives the last: `chain`, where there is
 /// none. May be done again, with another `chain`.
-pub(super) fn seal(records: &mut [u8], mut chain: u32) -> u32 {
+pub(super) fn seal(records: &mut [u8], chain: u32) -> u32 {
+    let (at, chain) = seal_whole(records, chain);
+    debug_assert_eq!(at, records.len(), "what was pushed is whole");
+    chain
+}
+
+/// The same, as far as there are whole records: and how far that is.
+pub(super) fn seal_whole(records: &mut [u8], mut chain: u32) -> (usize, u32) {
     let mut at = 0;
     while let Some((sealed, checksum)) = records.get_mut(at..).and_then(split_record) {
         chain = extend(chain, sealed);
         *checksum = chain.to_le_bytes();
         at += sealed.len() + CHECKSUM_BYTES;
     }
-    debug_assert_eq!(at, records.len(), "what was pushed is whole");
-    chain
+    (at, chain)
 }
 
 /// The record at the start of some bytes: what is under its checksum, and that.

@@ -25,23 +25,36 @@ pub(crate) struct Link {
     pub(crate) seq: u64,
 }
 
+/// A record whose checksum is right, and which is not taken apart yet.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::journal) struct Sealed<'a> {
+    /// Its length in bytes, checksum and all.
+    pub(in crate::journal) bytes: usize,
+    /// Its checksum.
+    pub(in crate::journal) chain: u32,
+    /// Kind, seq and body; and where they start.
+    content: &'a [u8],
+    start: usize,
+}
+
 /// Reads the record at the start of some bytes, which end where its group does. Gives it with its length in bytes, checksum
 /// and all, and moves `link` on.
 ///
 /// The net operation in it is not looked at: see [`check_net`].
-#[inline]
 pub(crate) fn read<'a>(bytes: &'a [u8], link: &mut Link) -> Result<(Record<'a>, usize), Wrong> {
-    let (record, end, chain) = read_by(bytes, link.chain, |distance| unzigzag(link.seq, distance))?;
-    link.chain = chain;
+    let sealed = unseal(bytes, link.chain)?;
+    let record = sealed.record(link.seq)?;
+    link.chain = sealed.chain;
     if record.kind().has_seq() {
         link.seq = record.seq();
     }
-    Ok((record, end))
+    Ok((record, sealed.bytes))
 }
 
 /// Reads a record once more whose (last) seq is known, and the checksum before it.
 pub(crate) fn read_again(bytes: &[u8], chain: u32, seq: u64) -> Result<Record<'_>, Wrong> {
-    read_by(bytes, chain, |_| seq).map(|(record, _, _)| record)
+    let sealed = unseal(bytes, chain)?;
+    parse(Parts::new(sealed.content), |_| seq).map_err(|wrong| sealed.wrong(wrong))
 }
 
 /// Checks a net operation that was read: in the common form, and whole.
@@ -53,12 +66,10 @@ pub(crate) fn check_net(net: &[u8]) -> Result<(), String> {
     merge::validate(net)
 }
 
-#[inline]
-fn read_by(
-    bytes: &[u8],
-    chain: u32,
-    seq: impl FnOnce(u64) -> u64,
-) -> Result<(Record<'_>, usize, u32), Wrong> {
+/// Finds the record at the start of some bytes, which end where its group does, and checks it against the checksum before it.
+#[expect(clippy::inline_always, reason = "measured: see `Parts`")]
+#[inline(always)]
+pub(in crate::journal) fn unseal(bytes: &[u8], chain: u32) -> Result<Sealed<'_>, Wrong> {
     let mut parts = Parts::new(bytes);
     let length = parts.integer("the record's length is no integer")?;
     let start = parts.at();
@@ -69,24 +80,43 @@ fn read_by(
     if sum != u32::from_le_bytes(checksum) {
         return Err(Wrong { at: 0, what: "the record does not match its checksum", is_sealed: false });
     }
-    let record = parse(Parts::new(content), seq).map_err(|wrong| Wrong {
-        at: start + wrong.at,
-        is_sealed: true,
-        ..wrong
-    })?;
-    Ok((record, end + CHECKSUM_BYTES, sum))
+    Ok(Sealed { bytes: end + CHECKSUM_BYTES, chain: sum, content, start })
 }
 
-#[inline]
+impl<'a> Sealed<'a> {
+    /// The operation that it is, if it is one and nothing is wrong with it: what nearly all records are, without going
+    /// through a value that could be any. `previous` is the seq of the record about a key before it.
+    #[expect(clippy::inline_always, reason = "measured: see `Parts`")]
+    #[inline(always)]
+    pub(in crate::journal) fn operation(&self, previous: u64) -> Option<Operation<'a>> {
+        let mut parts = Parts::new(self.content);
+        if parts.byte("").ok()? != Kind::Operation as u8 {
+            return None;
+        }
+        let seq = unzigzag(previous, parts.integer("").ok()?);
+        Operation::parse(&mut parts, seq).ok()
+    }
+
+    /// The record.
+    #[inline(never)]
+    pub(in crate::journal) fn record(&self, previous: u64) -> Result<Record<'a>, Wrong> {
+        let seq = |distance| unzigzag(previous, distance);
+        parse(Parts::new(self.content), seq).map_err(|wrong| self.wrong(wrong))
+    }
+
+    fn wrong(&self, wrong: Wrong) -> Wrong {
+        Wrong { at: self.start + wrong.at, is_sealed: true, ..wrong }
+    }
+}
+
 fn parse(mut parts: Parts<'_>, seq: impl FnOnce(u64) -> u64) -> Result<Record<'_>, Wrong> {
-    let before = parts;
-    let kind = Kind::of(parts.byte("the record has no kind")?)
-        .ok_or_else(|| before.wrong("there is no such kind of record"))?;
+    let kind = Kind::of(parts.byte("the record has no kind")?);
+    let kind = kind.ok_or(Wrong { at: 0, what: "there is no such kind of record", is_sealed: true })?;
     let seq = if kind.has_seq() { seq(parts.integer("its seq is no integer")?) } else { 0 };
     let parts = &mut parts;
     let record = match kind {
-        Kind::Operation => return Operation::parse(parts, seq).map(Record::Operation),
-        Kind::Moved => return Moved::parse(parts, seq).map(Record::Moved),
+        Kind::Operation => Record::Operation(Operation::parse(parts, seq)?),
+        Kind::Moved => Record::Moved(Moved::parse(parts, seq)?),
         Kind::Bounds => {
             let first = first_of(parts, seq)?;
             Record::Bounds { key: KeyRef::parse(parts)?, first, last: seq }
@@ -129,12 +159,13 @@ impl<'a> KeyRef<'a> {
 }
 
 impl<'a> Operation<'a> {
-    #[inline]
+    #[expect(clippy::inline_always, reason = "measured: see `Parts`")]
+    #[inline(always)]
     fn parse(parts: &mut Parts<'a>, seq: u64) -> Result<Self, Wrong> {
-        let before = *parts;
+        let at = parts.at();
         let flags = parts.byte("the operation has no flags")?;
         if flags & !(VERB_BITS | HAS_ROUTING | HAS_SOURCE) != 0 {
-            return Err(before.wrong("there is no such flag"));
+            return Err(Wrong { at, what: "there is no such flag", is_sealed: true });
         }
         let index = parts.small("the index's number is not one of 32 bits")?;
         let source = if flags & HAS_SOURCE == 0 { None } else { Some(source(parts)?) };
@@ -164,7 +195,8 @@ impl<'a> Moved<'a> {
     }
 }
 
-#[inline]
+#[expect(clippy::inline_always, reason = "measured: see `Parts`")]
+#[inline(always)]
 fn routing<'a>(parts: &mut Parts<'a>, flags: u8) -> Result<Option<&'a str>, Wrong> {
     if flags & HAS_ROUTING == 0 {
         return Ok(None);
@@ -172,11 +204,14 @@ fn routing<'a>(parts: &mut Parts<'a>, flags: u8) -> Result<Option<&'a str>, Wron
     parts.text("the routing is cut short, or not UTF-8").map(Some)
 }
 
+#[expect(clippy::inline_always, reason = "measured: see `Parts`")]
+#[inline(always)]
 fn source(parts: &mut Parts<'_>) -> Result<(u32, u64), Wrong> {
     let number = parts.small("the source's number is not one of 32 bits")?;
-    let before = *parts;
-    match parts.integer("the source's position is no integer")? {
-        position @ ..=POSITION_MAX => Ok((number, position)),
-        _ => Err(before.wrong("the source's position is above the last there is")),
+    let at = parts.at();
+    let position = parts.integer("the source's position is no integer")?;
+    if position > POSITION_MAX {
+        return Err(Wrong { at, what: "the source's position is above the last there is", is_sealed: true });
     }
+    Ok((number, position))
 }
