@@ -8,7 +8,8 @@
 //! they settled, that they were put back. So for each key the stream has its events in their order, and what a crash leaves
 //! is a prefix of it.
 //!
-//! Opening reads the files (`reader.rs`), and works out what had not settled (`recovery.rs`).
+//! Opening reads the files (`reader.rs`), and works out what had not settled (`recovery.rs`). `docs/journal.md` has the byte
+//! tables.
 //!
 //! # Why one stream, and not one for each shard
 //! A source's positions, and the bounds of a batch, concern many shards: a crash that kept one shard's later records and

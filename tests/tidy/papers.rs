@@ -12,6 +12,7 @@ const PAPERS: &[&str] = &[
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/format.md",
+    "docs/journal.md",
     "benches/README.md",
 ];
 
