@@ -137,6 +137,7 @@ pub mod segments {
 /// Doors for the fuzz targets and nobody else: compiled only under `--cfg fuzzing`.
 #[cfg(fuzzing)]
 pub mod fuzzing {
+    pub use crate::journal::fuzz::{JournalStep, build_journal, read_journal, reseal_journal, seal_journal};
     pub use crate::merge::fuzzing::{Waiting, quick_paths_agree, split_json, validate_net};
     pub use crate::segment::fuzz::{Entries, build_segment, read_segment, reseal};
 }

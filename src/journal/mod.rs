@@ -31,6 +31,8 @@ mod admission;
 mod checksum;
 mod commit;
 mod doubt;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod group;
 mod open;
 mod reader;
@@ -302,3 +304,6 @@ impl std::fmt::Debug for Log {
         f.debug_struct("Log").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
