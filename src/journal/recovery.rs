@@ -189,7 +189,7 @@ impl Recovery {
     }
 
     /// The next record of the file.
-    pub(crate) fn record(&mut self, entry: &Entry<'_>) -> Result<()> {
+    fn record(&mut self, entry: &Entry<'_>) -> Result<()> {
         self.check_begin(entry)?;
         if entry.record.kind().has_seq() {
             self.rest.highest_seq = self.rest.highest_seq.max(entry.record.seq());
@@ -236,7 +236,7 @@ impl Recovery {
         let number = current.number;
         match entry.record {
             Record::Begin(_) if !is_first => Err(at(entry, "a file begins once")),
-            Record::Begin(end) if end.number.checked_add(1) != Some(number) => {
+            Record::Begin(end) if end.number.checked_add(1) != Some(number) || end.number == 0 => {
                 Err(at(entry, format!("file {number} says that it follows file {}", end.number)))
             }
             Record::Begin(end) if self.rest.last.is_some_and(|last| last != end) => {
