@@ -3,7 +3,7 @@
 use crate::disk::{At, Call, Fault, SimulatedDisk, When};
 use millpond::{
     Action, Base, Drainer, Engine, Error, ErrorKind, Journal, MemorySink, Next, NullSink, Operation,
-    SimulatedClock, Takes,
+    Scripted, SimulatedClock, Takes,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -25,8 +25,12 @@ struct Outside {
 
 impl Outside {
     fn new() -> Self {
+        Self::with(Takes::Documents)
+    }
+
+    fn with(takes: Takes) -> Self {
         let clock = SimulatedClock::new(1_700_000_000_000_000);
-        let sink = Arc::new(MemorySink::new(Takes::Documents).with_clock(&clock));
+        let sink = Arc::new(MemorySink::new(takes).with_clock(&clock));
         Self { disk: SimulatedDisk::new(7), clock, sink }
     }
 
@@ -215,6 +219,86 @@ fn sequence_numbers_begin_above_all_that_were_used_whatever_the_clock_says() {
     let (engine, _drainer) = outside.kill_and_open(first, Journal::Always);
     assert!(engine.submit(operation("a")).unwrap() > seq);
     assert_eq!(count(&engine, "a"), r#"{"n":2}"#);
+}
+
+/// The last time that was promised to be over is above every record: only the ceiling says so, and the file in which it
+/// was written first is gone.
+#[test]
+fn a_promised_watermark_is_kept_by_the_next_engine_though_the_clock_went_back() {
+    let outside = Outside::new();
+    let open = || {
+        Engine::builder()
+            .seed(7)
+            .clock(&outside.clock)
+            .max_delay(Duration::from_millis(10))
+            .memory_bytes(millpond::MEMORY_BYTES_MIN)
+            .journal_on(Arc::new(outside.disk.clone()), DIRECTORY, Journal::Always)
+            .journal_file_bytes(FILE_BYTES)
+            .manual(Arc::new(NullSink), None)
+            .unwrap()
+    };
+    let (engine, drainer) = open();
+    let first = outside.files();
+    while outside.files().contains(&first[0]) {
+        for n in 0..200 {
+            engine.submit(operation(&format!("k{n}"))).unwrap();
+        }
+        outside.clock.advance(Duration::from_millis(200));
+        drainer.run().unwrap();
+    }
+    outside.clock.advance(Duration::from_secs(20));
+    let watermark = engine.watermark();
+    outside.disk.kill();
+    drop((engine, drainer));
+    outside.disk.restart();
+    outside.clock.set_wall_us(1_000);
+    let (engine, _drainer) = open();
+    let seq = engine.submit(operation("a")).unwrap();
+    assert!(seq > watermark, "{seq} is not above {watermark}");
+}
+
+#[test]
+fn a_flight_that_the_sink_may_have_is_not_folded_though_the_sink_refuses_it_now() {
+    let outside = Outside::with(Takes::NetOperations);
+    let (engine, drainer) = outside.open(Journal::Always).unwrap();
+    engine.submit(operation("a")).unwrap();
+    outside.clock.advance(Duration::from_secs(1));
+    let Next::Send(flights) = drainer.next().unwrap() else { panic!("nothing is due") };
+    millpond::Sink::send(&*outside.sink, flights.batch());
+    let (engine, drainer) = outside.kill_and_open((engine, drainer), Journal::Always);
+    drop(flights);
+    let mut refused = false;
+    outside.sink.script(move |_| {
+        if std::mem::replace(&mut refused, true) { Scripted::Done } else { Scripted::Again(None) }
+    });
+    outside.clock.advance(Duration::from_secs(61));
+    let Next::Send(flights) = drainer.next().unwrap() else { panic!("it goes out again") };
+    let outcomes = millpond::Sink::send(&*outside.sink, flights.batch());
+    flights.finish(outcomes);
+    engine.submit(operation("a")).unwrap();
+    for _ in 0..4 {
+        outside.drain(&drainer);
+    }
+    assert_eq!(&*outside.sink.documents()[0].1, br#"{"n":2}"#);
+}
+
+#[test]
+fn what_memory_has_no_room_for_takes_none_in_the_journal() {
+    let outside = Outside::new();
+    let (engine, drainer) = outside.open(Journal::Always).unwrap();
+    let mut accepted = 0;
+    while engine.submit(operation(&format!("k{accepted}"))).is_ok() {
+        accepted += 1;
+    }
+    let files = outside.files();
+    for n in 0..10_000 {
+        let id = format!("other{n}");
+        let refused = engine.submit(operation(&id)).unwrap_err();
+        assert!(refused.error().to_string().contains("memory"), "{refused}");
+    }
+    assert_eq!(outside.files(), files);
+    outside.drain(&drainer);
+    engine.submit(operation("a")).unwrap();
 }
 
 #[test]
