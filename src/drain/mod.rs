@@ -25,6 +25,7 @@ mod counters;
 mod finish;
 mod gather;
 mod journaling;
+mod moving;
 mod order;
 mod ready;
 mod resolve;

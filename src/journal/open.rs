@@ -18,7 +18,7 @@ use super::{
     doubt,
     group::{FILE_HEADER_BYTES, FileHeader},
     reader::{self, End},
-    record::Record,
+    record::{FileEnd, Record},
     recovery::{Piece, Recovered, Recovery},
     writer::{Before, Old, file_name},
 };
@@ -86,11 +86,11 @@ impl Opened {
             let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
             let FileHeader { number, salt, .. } = FileHeader::read(&bytes).map_err(named)?;
             let end = recovery.read_file(&bytes, known).map_err(named)?;
-            let at = match end {
-                End::Clean { at, .. } => at,
-                End::Torn { at, reason, .. } => {
+            let (at, chain) = match end {
+                End::Clean { at, chain } => (at, chain),
+                End::Torn { at, chain, reason } => {
                     opened.torn = Some(format!("{}: cut at byte {at}: {reason}", path.display()));
-                    at
+                    (at, chain)
                 }
                 End::Damaged(damage) => return Err(damage.error(path.display())),
             };
@@ -105,7 +105,8 @@ impl Opened {
             let unsure = usize::try_from(synced).ok().zip(usize::try_from(at).ok());
             let unsure = unsure.and_then(|(from, to)| bytes.get(from..to)).unwrap_or_default();
             opened.tail = Some((path.clone(), synced, unsure.to_vec()));
-            opened.old.push(Old { path, bytes: at, highest_seq: 0 });
+            let end = FileEnd { number, at, chain };
+            opened.old.push(Old { path, end, highest_seq: 0 });
             opened.files.insert(number, file);
         }
         drop(next);
@@ -166,7 +167,7 @@ impl Opened {
 
 impl Found {
     /// What it says of the end of the file before.
-    fn begin(&self) -> Result<Option<super::record::FileEnd>> {
+    fn begin(&self) -> Result<Option<FileEnd>> {
         let length = self.file.length().map_err(|error| failed("looking at", &self.path, error))?;
         let mut start = vec![0; START_BYTES.min(usize::try_from(length).unwrap_or(START_BYTES))];
         self.file.read_exact_at(&mut start, 0).map_err(|error| failed("reading", &self.path, error))?;

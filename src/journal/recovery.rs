@@ -8,7 +8,8 @@
 //! | record | does |
 //! | --- | --- |
 //! | operation s | adds the piece \[s, s\] |
-//! | moved \[f, l\] | takes the pieces within \[f, l\] out, and puts this one where its seqs belong |
+//! | moved \[f, l\] | takes the pieces within \[f, l\] out, and puts this one where its seqs belong; bounds that begin within and
+//! end before l go: what they spoke of was put back |
 //! | settled l | takes the pieces with last ≤ l out, and bounds with last ≤ l |
 //! | bounds \[f, l\] | from now on the pieces within are a flight, instead of the one before |
 //! | unbound l | takes the bounds with this last out |

@@ -81,7 +81,7 @@ pub(crate) type Marks = BTreeMap<u32, Option<u64>>;
 #[derive(Clone, Debug)]
 pub(super) struct Old {
     pub(super) path: PathBuf,
-    pub(super) bytes: u64,
+    pub(super) end: FileEnd,
     /// No record in it has a higher seq.
     pub(super) highest_seq: u64,
 }
@@ -355,30 +355,42 @@ impl Writer {
         let current = activate(&*self.disk, &self.directory, next, before)?;
         let done = std::mem::replace(&mut self.current, current);
         self.done = Some((done.file, done.at));
-        self.old.push_back(Old { path: done.path, bytes: done.at, highest_seq: self.highest_seq });
+        self.old.push_back(Old { path: done.path, end, highest_seq: self.highest_seq });
         Ok(Room::Some)
     }
 
-    /// Removes the oldest files, as long as no record in them has a seq above `settled`. Returns how many.
-    pub(super) fn drop_settled(&mut self, settled: u64) -> Result<usize> {
-        let mut dropped = 0;
-        while self.old.front().is_some_and(|old| old.highest_seq <= settled)
-            && let Some(old) = self.old.pop_front()
-        {
-            self.disk.remove(&old.path).map_err(|error| failed("removing", &old.path, error))?;
-            dropped += 1;
+    /// Removes the oldest files, as long as no record in them has a seq above `settled`.
+    pub(super) fn drop_settled(&mut self, settled: u64) -> Result<()> {
+        while self.old.front().is_some_and(|old| old.highest_seq <= settled) {
+            self.drop_front()?;
         }
-        if dropped > 0 {
-            self.disk
-                .sync_directory(&self.directory)
-                .map_err(|error| failed("syncing", &self.directory, error))?;
-        }
-        Ok(dropped)
+        Ok(())
     }
 
-    /// True where there are files that are full.
-    pub(super) fn has_old(&self) -> bool {
-        !self.old.is_empty()
+    /// Removes the oldest file. Durably, before the next goes: a gap in the numbers is damage.
+    fn drop_front(&mut self) -> Result<()> {
+        let Some(old) = self.old.pop_front() else { return Ok(()) };
+        self.disk.remove(&old.path).map_err(|error| failed("removing", &old.path, error))?;
+        self.disk.sync_directory(&self.directory).map_err(|error| failed("syncing", &self.directory, error))
+    }
+
+    /// Bytes of the files that are full.
+    pub(super) fn old_bytes(&self) -> u64 {
+        self.old.iter().map(|old| old.end.at).sum()
+    }
+
+    /// The oldest of them, and the disk it is on.
+    pub(super) fn oldest(&self) -> Option<(Arc<dyn Disk>, Old)> {
+        self.old.front().map(|old| (Arc::clone(&self.disk), old.clone()))
+    }
+
+    /// Removes the oldest file, which has this number.
+    pub(super) fn drop_oldest(&mut self, number: u64) -> Result<()> {
+        // Somebody else may have been faster.
+        match self.old.front() {
+            Some(old) if old.end.number == number => self.drop_front(),
+            _ => Ok(()),
+        }
     }
 
     /// A body beside the ring that was let in will not be written.
@@ -388,9 +400,8 @@ impl Writer {
 
     /// Bytes of all files.
     pub(super) fn bytes(&self) -> u64 {
-        let old: u64 = self.old.iter().map(|old| old.bytes).sum();
         let files = 1 + u64::from(self.spare.is_some());
-        old + files * self.shape.file_bytes
+        self.old_bytes() + files * self.shape.file_bytes
     }
 }
 

@@ -8,6 +8,9 @@ use crate::{
 use millpond::{Journal, Scripted, Takes};
 use std::time::Duration;
 
+/// A partial document with a long text.
+const LARGE: u8 = 19;
+
 /// One run.
 pub fn run(seed: u64) -> Report {
     let mut random = Random::new(seed);
@@ -21,7 +24,8 @@ pub fn run(seed: u64) -> Report {
         },
         shards: *random.pick(&[1, 2, 4]),
         keys: *random.pick(&[1, 2, 3, 6]),
-        file_bytes: *random.pick(&[64 * 1024, 128 * 1024, 1024 * 1024]),
+        file_bytes: *random.pick(&[64 * 1024, 64 * 1024, 128 * 1024, 1024 * 1024]),
+        large: *random.pick(&[0, 0, 10, 30]),
     };
     let faults = random.chance(30);
     let answers = answers(&mut random);
@@ -87,6 +91,10 @@ fn write(world: &mut World) -> (usize, Write) {
     let random = &mut world.random;
     let key = random.below(world.config.keys as u64) as usize;
     let (kind, field, value) = (random.below(KINDS.into()) as u8, random.next() as u8, random.next() as u8);
+    if random.chance(world.config.large) {
+        // So that files become full, and are folded.
+        return (key, Write { kind: LARGE, field, value, size: random.below(14_000) as u16 });
+    }
     (key, Write { kind, field, value, size: random.below(4_000) as u16 })
 }
 

@@ -38,6 +38,8 @@ pub struct Config {
     pub shards: usize,
     pub keys: usize,
     pub file_bytes: u64,
+    /// Percent of operations with a large body.
+    pub large: u64,
 }
 
 /// What happened.

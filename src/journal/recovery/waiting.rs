@@ -77,6 +77,8 @@ impl Waiting {
                 "operations from seq {first} to {last} were moved, which cuts those from {from} to {to} in two"
             ));
         }
+        // Only what was put back is folded with what is newer: that the flight is over was about to be written.
+        self.bounds = self.bounds.filter(|bounds| first > bounds.0 || last <= bounds.1);
         self.reserve();
         self.pieces.splice(start..end, [piece]);
         Ok(())
