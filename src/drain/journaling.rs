@@ -13,6 +13,9 @@
 use super::{Begun, Dispatch, Drain, moving};
 use crate::{ErrorKind, Result, shard::Flight, sync::atomic::Ordering};
 
+/// How long a batch waits for which the journal has no room.
+const NO_ROOM_US: u64 = 100_000;
+
 impl Drain {
     /// An earlier engine did not come to its end: what it had sent may be carried out until then, so nothing is sent before.
     /// Not even for a key of which nothing waits: its last flight may have been sent twice, and settled by the second.
@@ -31,18 +34,41 @@ impl Drain {
         self.late_until_us(now_us).is_some() || self.scheduler.lock().is_holding(now_us)
     }
 
-    /// A batch is about to leave.
+    /// A batch is about to leave. Where the journal has no room to say so, it waits as it is.
     pub(super) fn cleared(&self, dispatch: Dispatch) -> Result<Begun> {
-        if let Some(journal) = &self.parts.journal {
-            for flying in &dispatch.flying {
-                let flight = &flying.flight;
-                if !flight.net.is_repeatable() {
-                    journal.bounds(flight.index, &flight.id, flight.first_seq, flight.last_seq)?;
-                }
+        match self.make_sure(&dispatch) {
+            Ok(()) => Ok(Begun::Dispatch(dispatch)),
+            Err(error) if error.kind() == ErrorKind::Full => {
+                self.counters.failed(&error.to_string());
+                let until_us = self.parts.clock.now_us().saturating_add(NO_ROOM_US);
+                self.park_all(dispatch, until_us);
+                Ok(Begun::Wait { until_us })
             }
-            journal.sync()?;
+            Err(error) => Err(error),
         }
-        Ok(Begun::Dispatch(dispatch))
+    }
+
+    /// Has everything accepted so far on the medium, and the bounds of what is not repeatable by itself.
+    fn make_sure(&self, dispatch: &Dispatch) -> Result<()> {
+        let Some(journal) = &self.parts.journal else { return Ok(()) };
+        for flying in &dispatch.flying {
+            let flight = &flying.flight;
+            if !flight.net.is_repeatable() {
+                journal.bounds(flight.index, &flight.id, flight.first_seq, flight.last_seq)?;
+            }
+        }
+        journal.sync()
+    }
+
+    /// Keeps the flights of a batch that was not sent. Their bounds may be on the medium: they go out as they are.
+    fn park_all(&self, dispatch: Dispatch, due_us: u64) {
+        let Dispatch { batch, flying, places } = dispatch;
+        let mut scheduler = self.scheduler.lock();
+        for (flying, place) in flying.into_iter().zip(places) {
+            if let Some(item) = batch.items.get(place as usize) {
+                scheduler.park(due_us, flying, item.clone());
+            }
+        }
     }
 
     /// What the journal needs done from time to time.

@@ -164,6 +164,38 @@ fn a_full_disk_hands_submits_back_lets_the_drain_go_on_and_is_over_by_itself() {
 }
 
 #[test]
+fn a_drain_that_has_used_up_the_reserve_waits_and_goes_on_by_itself() {
+    let outside = Outside::new();
+    let (engine, drainer) = outside.open(Journal::Always).unwrap();
+    outside.disk.set_capacity(0);
+    let mut accepted = 0;
+    while engine.submit(operation(&format!("k{accepted}"))).is_ok() {
+        accepted += 1;
+    }
+    outside.sink.script(|_| Scripted::Again(None));
+    let noted = |engine: &Engine| engine.stats().last_failure.is_some_and(|why| why.contains("no room"));
+    for round in 0.. {
+        assert!(round < 100, "the reserve has no end");
+        outside.drain(&drainer);
+        if noted(&engine) {
+            break;
+        }
+    }
+    engine.health().unwrap();
+    outside.sink.script(|_| Scripted::Done);
+    outside.drain(&drainer);
+    assert!(outside.sink.documents().is_empty(), "nothing leaves without its bounds");
+    outside.disk.set_capacity(u64::MAX);
+    for _ in 0..3 {
+        outside.drain(&drainer);
+    }
+    engine.close(Duration::ZERO).unwrap();
+    let documents = outside.sink.documents();
+    assert_eq!(documents.len(), accepted);
+    assert!(documents.iter().all(|(_, source)| &**source == br#"{"n":1}"#));
+}
+
+#[test]
 fn files_go_when_all_in_them_has_settled() {
     let outside = Outside::new();
     let (engine, drainer) = outside.open(Journal::Interval(Duration::from_millis(10))).unwrap();
