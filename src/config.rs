@@ -220,6 +220,9 @@ impl Builder {
 
     fn assemble(mut self, sink: Arc<dyn Sink>, base: Option<Arc<dyn Base>>) -> Result<Engine> {
         self.config.check()?;
+        if let Some(place) = &self.journal {
+            place.check()?;
+        }
         if sink.takes() == Takes::Documents && base.is_none() {
             let message = "the sink takes whole documents only, and there is no base to apply patches to";
             return Err(Error::new(ErrorKind::Config, message));
@@ -230,6 +233,20 @@ impl Builder {
         let letters = self.letters.unwrap_or_else(|| Arc::new(MemoryDeadLetters::new()));
         let parts = crate::drain::Parts { sink, base, letters, clock: self.clock, journal: None };
         Engine::new(self.config, parts, self.journal.as_ref())
+    }
+}
+
+impl JournalPlace {
+    fn check(&self) -> Result<()> {
+        let (least, most) = (Duration::from_millis(2), Duration::from_hours(1));
+        match self.policy {
+            Journal::Interval(interval) if interval < least || interval > most => {
+                let message =
+                    format!("the journal's interval is {interval:?}; it must be from 2 ms to an hour");
+                Err(Error::new(ErrorKind::Config, message))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

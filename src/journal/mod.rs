@@ -70,7 +70,7 @@ use writer::{Room, Shape, Writer};
 pub enum Journal {
     /// It does not: what has not settled is lost when the process ends.
     None,
-    /// At most so long after it was accepted. What a crash loses is what was accepted last: a later operation on a key
+    /// At most so long after it was accepted, 2 ms to an hour. What a crash loses is what was accepted last: a later operation on a key
     /// never survives an earlier one.
     Interval(Duration),
     /// From when the submit returns.
@@ -242,8 +242,9 @@ impl Log {
     /// What is to be done from time to time: keeps the interval, and deletes what has settled. True where files that are full
     /// are left.
     pub(crate) fn tend(&self, now_us: u64, watermark: impl FnOnce() -> u64) -> Result<bool> {
+        // Twice in an interval: what came just after one sync is no older than it when the next is over.
         if let Journal::Interval(interval) = self.policy
-            && is_due(&self.synced_us, now_us, u64::try_from(interval.as_micros()).unwrap_or(u64::MAX))
+            && is_due(&self.synced_us, now_us, u64::try_from(interval.as_micros() / 2).unwrap_or(u64::MAX))
         {
             self.sync()?;
         }
@@ -296,7 +297,7 @@ impl Log {
     pub(crate) fn period(&self) -> Duration {
         let look = Duration::from_micros(LOOK_US);
         match self.policy {
-            Journal::Interval(interval) => interval.min(look),
+            Journal::Interval(interval) => (interval / 2).min(look),
             Journal::Always | Journal::None => look,
         }
     }

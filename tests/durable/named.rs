@@ -105,6 +105,16 @@ fn a_journal_whose_engine_was_closed_has_nothing_left_and_no_wait_after_it() {
 }
 
 #[test]
+fn an_interval_that_nobody_could_keep_is_refused_with_its_range() {
+    let outside = Outside::new();
+    for interval in [Duration::ZERO, Duration::from_millis(1), Duration::from_hours(2)] {
+        let error = outside.open(Journal::Interval(interval)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("2 ms to an hour"), "{error}");
+    }
+}
+
+#[test]
 fn a_second_engine_on_a_directory_is_refused() {
     let outside = Outside::new();
     let first = outside.open(Journal::Always).unwrap();

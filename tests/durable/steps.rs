@@ -20,7 +20,7 @@ pub fn run(seed: u64) -> Report {
         policy: if random.chance(50) {
             Journal::Always
         } else {
-            Journal::Interval(Duration::from_millis(random.within(1, 50)))
+            Journal::Interval(Duration::from_millis(random.within(2, 50)))
         },
         shards: *random.pick(&[1, 2, 4]),
         keys: *random.pick(&[1, 2, 3, 6]),
