@@ -10,7 +10,7 @@
 //! That a flight was put back is noted before it is, so before it can leave with other bounds. That it settled is noted
 //! after: it is a statement about its last seq, and what is newer has a higher one.
 
-use super::{Begun, Dispatch, Drain, moving};
+use super::{Begun, Dispatch, Drain};
 use crate::{ErrorKind, Result, shard::Flight, sync::atomic::Ordering};
 
 /// How long a batch waits for which the journal has no room.
@@ -74,19 +74,7 @@ impl Drain {
     /// What the journal needs done from time to time.
     pub(crate) fn keep_journal(&self, now_us: u64) -> Result<()> {
         match &self.parts.journal {
-            Some(journal) => {
-                if !journal.tend(now_us, || self.bank.watermark(self.parts.clock.wall_us()))? {
-                    return Ok(());
-                }
-                // Where the oldest file cannot be read, or there is no room to write again what stands, it stays.
-                match moving::fold(&self.bank, journal) {
-                    Err(error) if error.kind() != ErrorKind::Latched => {
-                        self.counters.failed(&error.to_string());
-                        Ok(())
-                    }
-                    folded => folded,
-                }
-            }
+            Some(journal) => journal.tend(now_us, || self.bank.watermark(self.parts.clock.wall_us())),
             None => Ok(()),
         }
     }

@@ -25,7 +25,6 @@ mod counters;
 mod finish;
 mod gather;
 mod journaling;
-mod moving;
 mod order;
 mod ready;
 mod resolve;

@@ -34,7 +34,6 @@ mod doubt;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
 mod group;
-mod oldest;
 mod open;
 mod reader;
 mod record;
@@ -54,10 +53,9 @@ use crate::{
 };
 use admission::{Class, cost_of, words_of};
 use commit::Commit;
-pub(crate) use oldest::Oldest;
 pub(crate) use open::Opened;
 use record::Kind;
-pub(crate) use record::{KeyRef, Moved, Operation, Record, Verb};
+pub(crate) use record::{KeyRef, Operation, Record, Verb};
 pub(crate) use ring::Place;
 use ring::{Head, Ring};
 use std::{cell::Cell, sync::Arc, time::Duration};
@@ -207,7 +205,7 @@ impl Log {
 
     /// What a key has waiting from `first` to `last` is about to leave.
     pub(crate) fn bounds(&self, index: IndexId, id: &str, first: u64, last: u64) -> Result<()> {
-        self.mark(&Self::bounds_record(index, id, first, last))
+        self.mark(&Record::Bounds { key: key(index, id), first, last })
     }
 
     /// The flight of a key that ends with `last` is about to be put back.
@@ -239,9 +237,8 @@ impl Log {
         marked
     }
 
-    /// What is to be done from time to time: keeps the interval, and deletes what has settled. True where files that are full
-    /// are left.
-    pub(crate) fn tend(&self, now_us: u64, watermark: impl FnOnce() -> u64) -> Result<bool> {
+    /// What is to be done from time to time: keeps the interval, and deletes what has settled.
+    pub(crate) fn tend(&self, now_us: u64, watermark: impl FnOnce() -> u64) -> Result<()> {
         // Twice in an interval: what came just after one sync is no older than it when the next is over.
         if let Journal::Interval(interval) = self.policy
             && is_due(&self.synced_us, now_us, u64::try_from(interval.as_micros() / 2).unwrap_or(u64::MAX))
@@ -249,48 +246,15 @@ impl Log {
             self.sync()?;
         }
         if !is_due(&self.looked_us, now_us, LOOK_US) || self.old_bytes()? == 0 {
-            return Ok(false);
+            return Ok(());
         }
         let settled = watermark();
-        self.commit.with_writer(|writer| writer.drop_settled(settled))?;
-        Ok(self.old_bytes()? > 0)
+        self.commit.with_writer(|writer| writer.drop_settled(settled))
     }
 
     /// Bytes of the files that are full.
-    pub(crate) fn old_bytes(&self) -> Result<u64> {
+    fn old_bytes(&self) -> Result<u64> {
         self.commit.with_writer(|writer| Ok(writer.old_bytes()))
-    }
-
-    /// The oldest of the files that are full, read again.
-    pub(crate) fn oldest(&self) -> Result<Option<Oldest>> {
-        self.commit.with_writer(|writer| Ok(writer.oldest()))?.map(Oldest::read).transpose()
-    }
-
-    /// Deletes the oldest file: all that stands in it is on the medium behind it.
-    pub(crate) fn drop_oldest(&self, oldest: &Oldest) -> Result<()> {
-        self.commit.with_writer(|writer| writer.drop_oldest(oldest.number()))
-    }
-
-    /// As [`admit`](Self::admit), where there is room; nothing else is done.
-    pub(crate) fn admit_now(&self, body: usize) -> Option<Admitted> {
-        let resident = self.commit.ring.resident(body);
-        let admitted = Admitted { words: words_of(resident), cost: cost_of(resident), aside: 0 };
-        (resident == body && self.commit.admission.admit(Class::Operation, admitted.cost)).then_some(admitted)
-    }
-
-    /// Fills the place of operations that are written again.
-    pub(crate) fn fill_moved(&self, place: Place, last_seq: u64, body: &[u8]) {
-        self.commit.ring.fill(place, Head { kind: Kind::Moved as u8, seq: last_seq }, body);
-    }
-
-    /// Fills the place of their bounds.
-    pub(crate) fn fill_bounds(&self, place: Place, last_seq: u64, body: &[u8]) {
-        self.commit.ring.fill(place, Head { kind: Kind::Bounds as u8, seq: last_seq }, body);
-    }
-
-    /// What says that a key has something out.
-    pub(crate) fn bounds_record(index: IndexId, id: &str, first: u64, last: u64) -> Record<'_> {
-        Record::Bounds { key: key(index, id), first, last }
     }
 
     /// How often there is something to [tend](Self::tend) to.

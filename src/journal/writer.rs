@@ -379,20 +379,6 @@ impl Writer {
         self.old.iter().map(|old| old.end.at).sum()
     }
 
-    /// The oldest of them, and the disk it is on.
-    pub(super) fn oldest(&self) -> Option<(Arc<dyn Disk>, Old)> {
-        self.old.front().map(|old| (Arc::clone(&self.disk), old.clone()))
-    }
-
-    /// Removes the oldest file, which has this number.
-    pub(super) fn drop_oldest(&mut self, number: u64) -> Result<()> {
-        // Somebody else may have been faster.
-        match self.old.front() {
-            Some(old) if old.end.number == number => self.drop_front(),
-            _ => Ok(()),
-        }
-    }
-
     /// A body beside the ring that was let in will not be written.
     pub(super) fn withdraw(&mut self, aside: u64) {
         self.aside -= aside;

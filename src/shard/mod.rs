@@ -44,7 +44,6 @@ mod restore;
 mod rooms;
 mod slab;
 mod slot;
-mod standing;
 mod submit;
 mod sweep;
 mod tally;

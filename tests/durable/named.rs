@@ -225,51 +225,6 @@ fn files_go_when_all_in_them_has_settled() {
 }
 
 #[test]
-fn the_files_stay_small_however_long_the_sink_is_away_and_hold_what_waits() {
-    const KEYS: usize = 50;
-    const EACH: usize = 600;
-    let outside = Outside::new();
-    let open = || {
-        Engine::builder()
-            .seed(7)
-            .clock(&outside.clock)
-            .memory_bytes(millpond::MEMORY_BYTES_MIN)
-            .max_delay(Duration::from_hours(1))
-            .journal_on(
-                Arc::new(outside.disk.clone()),
-                DIRECTORY,
-                Journal::Interval(Duration::from_millis(50)),
-            )
-            .journal_file_bytes(FILE_BYTES)
-            .manual(Arc::clone(&outside.sink) as _, Some(Arc::clone(&outside.sink) as Arc<dyn Base>))
-            .unwrap()
-    };
-    let (engine, drainer) = open();
-    let put = Operation { index: "i", id: "cold", routing: Some("r"), action: Action::Index(br#"{"n":1}"#) };
-    engine.submit(put).unwrap();
-    let mut most = 0;
-    for _ in 0..EACH {
-        for key in 0..KEYS {
-            engine.submit(operation(&format!("k{key}"))).unwrap();
-        }
-        outside.clock.advance(Duration::from_millis(101));
-        assert!(matches!(drainer.next().unwrap(), Next::Wait(_)));
-        most = most.max(engine.stats().journal.unwrap().bytes);
-    }
-    assert!(engine.stats().bytes_in > 20 * FILE_BYTES, "far more than the files hold came in");
-    assert!(most <= 3 * FILE_BYTES, "{most} bytes of files");
-    outside.disk.power_cut(crate::disk::PowerCut::LOST);
-    drop((engine, drainer));
-    outside.disk.restart();
-    let (engine, _drainer) = open();
-    assert_eq!(engine.stats().operations_restored, (KEYS * EACH + 1) as u64);
-    for key in 0..KEYS {
-        assert_eq!(count(&engine, &format!("k{key}")), format!(r#"{{"n":{EACH}}}"#));
-    }
-    assert_eq!(engine.get("i", "cold").unwrap().unwrap().routing.as_deref(), Some("r"));
-}
-
-#[test]
 fn a_document_larger_than_what_waits_to_be_written_survives() {
     let outside = Outside::new();
     let (engine, drainer) = outside.open(Journal::Always).unwrap();
