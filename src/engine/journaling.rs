@@ -99,10 +99,9 @@ impl Shared {
     /// What has not settled is sent by the next engine on this journal.
     pub(super) fn leave_to_journal(&self) {
         self.keeper.stop();
-        if let Some(journal) = &self.journal
-            && journal.sync().is_err()
-        {
-            // It has latched the engine, and the next one finds what is on the medium.
+        if let Some(journal) = &self.journal {
+            // A failure has latched the engine, and the next one finds what is on the medium.
+            let _ = journal.sync();
         }
         self.bank.latch.set("its last handle was dropped; what had not settled is in the journal");
         self.drain.signal_all();

@@ -20,7 +20,7 @@ use super::{
     reader::{self, End},
     record::{FileEnd, Record},
     recovery::{Piece, Recovered, Recovery},
-    writer::{Before, Old, file_name},
+    writer::{Before, Old, failed, file_name},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -65,7 +65,7 @@ impl Opened {
     /// Takes a directory, which is made if it is not there, and reads the journal in it.
     pub(crate) fn read(disk: Arc<dyn Disk>, directory: &Path) -> Result<Self> {
         let lock = take(&*disk, directory)?;
-        let (mut found, mut leftovers) = list(&*disk, directory)?;
+        let (found, mut leftovers) = list(&*disk, directory)?;
         let mut recovery = Recovery::default();
         let mut opened = Self {
             disk,
@@ -79,7 +79,7 @@ impl Opened {
             leftovers: Vec::new(),
             tail: None,
         };
-        let mut next = found.drain(..).peekable();
+        let mut next = found.into_iter().peekable();
         while let Some(Found { name, path, file }) = next.next() {
             let bytes = file.read_all().map_err(|error| failed("reading", &path, error))?;
             let known = next.peek().map(Found::begin).transpose()?.flatten();
@@ -109,7 +109,6 @@ impl Opened {
             opened.old.push(Old { path, end, highest_seq: 0 });
             opened.files.insert(number, file);
         }
-        drop(next);
         opened.recovered = recovery.finish()?;
         opened.before.end = opened.recovered.last;
         opened.before.highest_seq = opened.recovered.highest_seq;
@@ -210,8 +209,4 @@ fn take(disk: &dyn Disk, directory: &Path) -> Result<DirectoryLock> {
         }
         Error::io(what("taking"), error)
     })
-}
-
-fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
-    Error::io(format!("{doing} {}", path.display()), error)
 }

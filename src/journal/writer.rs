@@ -412,7 +412,8 @@ fn no_space(error: Error) -> Result<Room> {
     if full { Ok(Room::None(error)) } else { Err(error) }
 }
 
-fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
+/// An error of the disk's, with what was being done.
+pub(super) fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
     Error::io(format!("{doing} {}", path.display()), error)
 }
 

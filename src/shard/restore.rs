@@ -54,14 +54,7 @@ impl Shard {
         self.last_seq = self.last_seq.max(restored.last_seq);
         let entry = self.restored_entry(restored);
         let Some(id) = self.find(restored.tag, restored.index, restored.id) else {
-            let mut slot = Slot::new(restored.tag, restored.index, restored.id);
-            let pending = entry.weight();
-            slot.pending = Some(entry);
-            self.weight.total += slot.weight();
-            self.counts_mut(restored.index).pending_bytes += pending as u64;
-            let id = self.slab.insert(slot);
-            self.index.insert(restored.tag, id);
-            self.link_pending(id);
+            self.insert_slot(Slot::new(restored.tag, restored.index, restored.id), entry);
             return;
         };
         let top = self.change(id, Slot::take_top);

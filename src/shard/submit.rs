@@ -131,15 +131,21 @@ impl Shard {
             return Err(Refusal::Cramped { bytes });
         }
         let entry = self.entry(incoming, seq);
-        let mut slot = Slot::new(incoming.tag, incoming.index, incoming.id);
+        Ok(self.insert_slot(Slot::new(incoming.tag, incoming.index, incoming.id), entry))
+    }
+
+    /// A new slot, in which this entry waits.
+    #[inline]
+    pub(super) fn insert_slot(&mut self, mut slot: Slot, entry: Entry) -> SlotId {
+        let (tag, index) = (slot.tag, slot.index);
         let pending = entry.weight();
         slot.pending = Some(entry);
         self.weight.total += slot.weight();
-        self.counts_mut(incoming.index).pending_bytes += pending as u64;
+        self.counts_mut(index).pending_bytes += pending as u64;
         let id = self.slab.insert(slot);
-        self.index.insert(incoming.tag, id);
+        self.index.insert(tag, id);
         self.link_pending(id);
-        Ok(id)
+        id
     }
 
     fn entry(&mut self, incoming: &Incoming<'_>, seq: u64) -> Entry {
