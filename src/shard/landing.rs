@@ -119,16 +119,18 @@ impl Shard {
         self.land(id, hold_until_us, None);
         let net = aloft.net.clone();
         let mut lower = aloft.into_entry(&mut self.rooms);
-        if let Some(rare) = &mut lower.rare {
-            rare.is_bound = false;
-        }
         if sent {
             lower.rare_mut().attempts += 1;
         }
         self.counts_mut(flight.index).put_back += u64::from(sent);
         self.slab.unlink(Order::Age, id);
         let upper = self.change(id, |slot| slot.pending.take());
-        let queued = upper.and_then(|upper| self.stack(flight.index, &mut lower, upper, RUN_MAX));
+        // What an earlier engine had out may be in the sink: nothing folds into it, however often it comes back.
+        let queued = if lower.is_bound() {
+            upper
+        } else {
+            upper.and_then(|upper| self.stack(flight.index, &mut lower, upper, RUN_MAX))
+        };
         self.change(id, |slot| {
             slot.pending = Some(lower);
             if let Some(upper) = queued {

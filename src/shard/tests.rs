@@ -17,6 +17,7 @@ use std::sync::Arc;
 #[cfg(shuttle)]
 mod interleavings;
 mod model;
+mod restoring;
 mod sweep;
 
 const INDEX: IndexId = IndexId(0);
