@@ -180,9 +180,10 @@ impl Builder {
         self
     }
 
-    /// Bytes of each file of the journal. Default 64 MiB, and more where one document may be larger than a quarter of
-    /// that; at least 64 KiB. A file is allocated when the one before it is begun, so a journal takes two of them at
-    /// least.
+    /// Bytes of each file of the journal. Default 16 MiB, and more where one document may be larger than half of
+    /// that, which is an eighth of the memory bound; at least 64 KiB. A file is allocated when the one before it is begun, so
+    /// a journal takes two of them at least. One is read whole when it is folded, and when it is opened: beside the memory bound
+    /// that takes its bytes, and half as much again.
     pub fn journal_file_bytes(mut self, bytes: u64) -> Self {
         if let Some(journal) = &mut self.journal {
             journal.file_bytes = Some(bytes);

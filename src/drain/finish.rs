@@ -7,6 +7,7 @@
 
 use super::{
     Dispatch, Drain, Flying,
+    journaling::Marks,
     retry::{Fate, Past, backoff_us, judge},
 };
 use crate::{
@@ -35,6 +36,8 @@ struct Landing {
     /// Who is to be told, and what is to be dropped, outside the lock; kept for their room.
     landed: Vec<(Verdict, Option<Vec<Tracker>>)>,
     garbage: Garbage,
+    /// What the journal is told.
+    marks: Marks,
 }
 
 impl Drain {
@@ -195,18 +198,20 @@ impl Drain {
 
     /// Settles flights of one shard; tells and drops outside the lock.
     fn settle(&self, landing: &mut Landing, now_us: u64) {
-        let Landing { flights, settlements, landed, garbage } = landing;
+        let Landing { flights, settlements, landed, garbage, marks } = landing;
         let Some(shard) = flights.first().map(|flight| flight.shard as usize) else { return };
         let reserved = self.reserve_known(settlements);
         // Nothing is allocated for it under the lock.
         landed.reserve(flights.len());
         garbage.prepare(flights.len());
+        self.announce_settled(flights, marks);
         self.bank.with_reserved(shard, reserved, |shard: &mut Shard| {
             for (flight, settlement) in flights.iter().zip(settlements.drain(..)) {
                 landed.push((settlement.verdict, shard.settle(flight, settlement, now_us, garbage)));
             }
+            self.place_settled(marks);
         });
-        self.note_settled(flights);
+        self.note_settled(marks);
         for (flight, (verdict, landed)) in flights.drain(..).zip(landed.drain(..)) {
             let Some(trackers) = landed else {
                 self.lost(&flight);
@@ -266,7 +271,13 @@ impl Drain {
 
 impl Landing {
     fn new() -> Self {
-        Self { flights: Vec::new(), settlements: Vec::new(), landed: Vec::new(), garbage: Garbage::default() }
+        Self {
+            flights: Vec::new(),
+            settlements: Vec::new(),
+            landed: Vec::new(),
+            garbage: Garbage::default(),
+            marks: Marks::default(),
+        }
     }
 }
 

@@ -51,7 +51,9 @@ impl Drain {
                 self.counters.failed(&error.to_string());
             }
             let now_us = self.parts.clock.now_us();
-            self.keep_journal(now_us)?;
+            if !self.has_keeper.load(Ordering::Relaxed) {
+                self.keep_journal(now_us)?;
+            }
             if let Some(until_us) = self.late_until_us(now_us) {
                 return Ok(Begun::Wait { until_us });
             }

@@ -7,11 +7,35 @@
 //! it changes nothing, or its fence or its seq in the base says that it was there.
 //!
 //! # Order
-//! That a flight was put back is noted before it is, so before it can leave with other bounds. That it settled is noted
-//! after: it is a statement about its last seq, and what is newer has a higher one.
+//! That a flight was put back is noted before it is, so before it can leave with other bounds. That it settled takes its place
+//! when it does, under the lock of its shard: who finds there that it does not stand any more, and so does not write it
+//! again before its file goes, has the mark behind the file and on the medium first (`journal/cleaning.rs`).
 
-use super::{Begun, Dispatch, Drain};
-use crate::{ErrorKind, Result, shard::Flight, sync::atomic::Ordering};
+use super::{Begun, Dispatch, Drain, folding};
+use crate::{
+    ErrorKind, Result,
+    journal::{self, Admitted, Kind, Place, Record},
+    shard::Flight,
+    sync::atomic::Ordering,
+};
+use std::ops::Range;
+
+/// The marks of flights that settle together.
+#[derive(Default)]
+pub(super) struct Marks {
+    bodies: Vec<u8>,
+    /// Each with where its body lies, and its seq.
+    admitted: Vec<(Admitted, Range<usize>, u64)>,
+    places: Vec<Place>,
+}
+
+impl Marks {
+    fn clear(&mut self) {
+        self.bodies.clear();
+        self.admitted.clear();
+        self.places.clear();
+    }
+}
 
 /// How long a batch waits for which the journal has no room.
 const NO_ROOM_US: u64 = 100_000;
@@ -71,11 +95,32 @@ impl Drain {
         }
     }
 
+    /// A thread will [keep the journal](Self::keep_journal).
+    pub(crate) fn is_kept(&self) {
+        self.has_keeper.store(true, Ordering::Relaxed);
+    }
+
     /// What the journal needs done from time to time.
     pub(crate) fn keep_journal(&self, now_us: u64) -> Result<()> {
-        match &self.parts.journal {
-            Some(journal) => journal.tend(now_us, || self.bank.watermark(self.parts.clock.wall_us())),
-            None => Ok(()),
+        let Some(journal) = &self.parts.journal else { return Ok(()) };
+        journal.keep_interval(now_us)?;
+        if !journal.is_to_be_cleaned(now_us)? {
+            return Ok(());
+        }
+        let settled = self.bank.watermark(self.parts.clock.wall_us());
+        let is_late = self.is_anything_late();
+        journal.remove_settled(settled, is_late)?;
+        if !journal.has_told(settled, is_late)? {
+            return Ok(());
+        }
+        // Where the oldest file cannot be read, or there is no room to write again what stands, it stays.
+        let keep = || journal.keep_interval(self.parts.clock.now_us());
+        match folding::fold(&self.bank, journal, keep) {
+            Err(error) if error.kind() != ErrorKind::Latched => {
+                self.counters.failed(&error.to_string());
+                Ok(())
+            }
+            folded => folded,
         }
     }
 
@@ -86,11 +131,46 @@ impl Drain {
         }
     }
 
-    /// Flights have settled.
-    pub(super) fn note_settled(&self, flights: &[Flight]) {
+    /// Flights are about to settle: their marks are let in. Where there is no room for one the journal does without it, and keeps
+    /// its files until it can say so in another way.
+    pub(super) fn announce_settled(&self, flights: &[Flight], marks: &mut Marks) {
+        marks.clear();
         let Some(journal) = &self.parts.journal else { return };
         for flight in flights {
-            self.told(journal.settled(flight.index, &flight.id, flight.last_seq));
+            let begin = marks.bodies.len();
+            let key = journal::key(flight.index, &flight.id);
+            Record::Settled { key, last: flight.last_seq }.write_body(&mut marks.bodies);
+            match journal.admit_mark(marks.bodies.len() - begin) {
+                Ok(admitted) => {
+                    let (end, last_seq) = (marks.bodies.len(), flight.last_seq);
+                    marks.admitted.push((admitted, begin..end, last_seq));
+                }
+                Err(error) => {
+                    journal.deny(flight.last_seq);
+                    self.told(Err(error));
+                }
+            }
+        }
+        marks.places.reserve(marks.admitted.len());
+    }
+
+    /// They settle: under the lock of their shard.
+    pub(super) fn place_settled(&self, marks: &mut Marks) {
+        if let Some(journal) = &self.parts.journal {
+            marks.places.extend(marks.admitted.iter().map(|(admitted, ..)| journal.place(admitted)));
+        }
+    }
+
+    /// They have settled.
+    pub(super) fn note_settled(&self, marks: &mut Marks) {
+        let Some(journal) = &self.parts.journal else { return };
+        for (place, (_, body, last_seq)) in marks.places.drain(..).zip(&marks.admitted) {
+            journal.fill_as(
+                Kind::Settled,
+                place,
+                *last_seq,
+                marks.bodies.get(body.clone()).unwrap_or_default(),
+            );
         }
     }
 

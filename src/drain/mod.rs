@@ -23,6 +23,7 @@
 
 mod counters;
 mod finish;
+mod folding;
 mod gather;
 mod journaling;
 mod order;
@@ -93,6 +94,8 @@ pub(crate) struct Drain {
     /// What an earlier engine had sent may be carried out until this monotonic time: nothing is sent before. 0 where
     /// nothing can be.
     late_until_us: AtomicU64,
+    /// A thread of its own keeps the journal; else whoever runs the drain does.
+    has_keeper: AtomicBool,
     pub(crate) counters: Counters,
 }
 
@@ -210,6 +213,7 @@ impl Drain {
             settlement: Condvar::new(),
             extending: AtomicBool::new(false),
             late_until_us: AtomicU64::new(0),
+            has_keeper: AtomicBool::new(false),
             counters: Counters::default(),
         }
     }

@@ -18,11 +18,11 @@ use crate::{
 use std::sync::{Arc, Weak};
 
 /// A file of the journal, where the caller does not say.
-const FILE_BYTES: u64 = 64 * 1024 * 1024;
+const FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// The least that one may be.
 const FILE_BYTES_MIN: u64 = 64 * 1024;
 /// How many of the largest documents a file can take.
-const DOCUMENTS_OF_A_FILE: u64 = 4;
+const DOCUMENTS_OF_A_FILE: u64 = 2;
 /// Of the memory bound, the part that what waits to be written may be: one in this many,
 const RING_SHARE: usize = 64;
 /// and not more than this.
@@ -277,6 +277,7 @@ impl Keeper {
         let thread = spawn("millpond-journal", body)
             .map_err(|error| crate::Error::io("starting the journal's thread", error))?;
         *self.thread.lock() = Some(thread);
+        shared.drain.is_kept();
         Ok(())
     }
 

@@ -17,7 +17,7 @@ const FILE_BYTES: u64 = 4_096;
 const IDS: [&str; 3] = ["a", "bc", "\u{e9}"];
 
 fn header(number: u64) -> FileHeader {
-    FileHeader { engine: 1, salt: 77 + number, number, bytes: FILE_BYTES }
+    FileHeader { engine: 1, salt: 77 + number, number, bytes: FILE_BYTES, kept: 0 }
 }
 
 fn record((kind, of, number): JournalStep, seq: u64, net: &[u8]) -> Record<'_> {

@@ -48,6 +48,8 @@ pub(crate) struct FileHeader {
     pub(crate) number: u64,
     /// How long the file was made.
     pub(crate) bytes: u64,
+    /// So many files before it were kept when it was made. One that is older is of no use, should it still be there.
+    pub(crate) kept: u32,
 }
 
 impl FileHeader {
@@ -61,9 +63,14 @@ impl FileHeader {
         for field in [self.salt, self.number, self.bytes] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&self.kept.to_le_bytes());
         bytes.extend_from_slice(&extend(0, &bytes).to_le_bytes());
         fixed(&bytes)
+    }
+
+    /// The number of the oldest file that was kept.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.number.saturating_sub(self.kept.into())
     }
 
     /// The checksum in the header, which the first group states as the one before it.
@@ -94,10 +101,13 @@ impl FileHeader {
         let zero: [u8; 4] = array(&mut parts);
         let engine = u128::from_le_bytes(array(&mut parts));
         let [salt, number, length] = [(); 3].map(|()| u64::from_le_bytes(array(&mut parts)));
-        if [zero, array(&mut parts)] != [[0; 4]; 2] || number == 0 {
-            return Err(damage("its header has something where there must be nothing, or no number"));
+        let kept = u32::from_le_bytes(array(&mut parts));
+        if zero != [0; 4] || u64::from(kept) >= number {
+            return Err(damage(
+                "its header has something where there must be nothing, or a number that cannot be",
+            ));
         }
-        Ok(Self { engine, salt, number, bytes: length })
+        Ok(Self { engine, salt, number, bytes: length, kept })
     }
 }
 

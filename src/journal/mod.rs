@@ -29,11 +29,14 @@
 
 mod admission;
 mod checksum;
+mod cleaning;
 mod commit;
 mod doubt;
+mod file;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
 mod group;
+mod oldest;
 mod open;
 mod reader;
 mod record;
@@ -47,20 +50,21 @@ use crate::{
     disk::DirectoryLock,
     document::IndexId,
     sync::{
-        Latch,
-        atomic::{AtomicU64, Ordering},
+        Latch, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use admission::{Class, cost_of, words_of};
 use commit::Commit;
+use file::Shape;
+pub(crate) use oldest::Oldest;
 pub(crate) use open::Opened;
-use record::Kind;
-pub(crate) use record::{KeyRef, Operation, Record, Verb};
+pub(crate) use record::{KeyRef, Kind, Moved, Operation, Record, Verb};
 pub(crate) use ring::Place;
 use ring::{Head, Ring};
 use std::{cell::Cell, sync::Arc, time::Duration};
 pub(crate) use writer::{Marks, Names};
-use writer::{Room, Shape, Writer};
+use writer::{Room, Writer};
 
 /// Whether what is accepted survives the process, and from when on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +111,12 @@ pub(crate) struct Log {
     /// Monotonic time of the last sync for the interval's sake, and of the last look at what can be deleted.
     synced_us: AtomicU64,
     looked_us: AtomicU64,
+    /// The highest seq of a flight that settled without its mark; zero without one.
+    denied: AtomicU64,
+    /// Files become full faster than they are folded.
+    behind: AtomicBool,
+    /// Held while one is.
+    folding: Mutex<()>,
     torn: Option<String>,
     _lock: DirectoryLock,
 }
@@ -128,13 +138,17 @@ impl Log {
         let Options { policy, file_bytes, ring_bytes, seed } = *options;
         let engine = opened.recovered.engine.unwrap_or_else(|| u128::from(seed) << 64 | u128::from(!seed));
         let shape = Shape { engine, file_bytes, seed };
-        let Opened { disk, directory, lock, old, before, recovered, torn, .. } = opened;
-        let writer = Writer::open(disk, &directory, names, shape, before, old, (marks, recovered.ceiling))?;
+        let Opened { disk, directory, lock, old, useless, before, recovered, torn, .. } = opened;
+        let marks = (marks, recovered.ceiling);
+        let writer = Writer::open(disk, &directory, names, shape, before, (old, useless), marks)?;
         Ok(Self {
             commit: Commit::new(Ring::new(ring_bytes), writer, latch),
             policy,
             synced_us: AtomicU64::new(0),
             looked_us: AtomicU64::new(0),
+            denied: AtomicU64::new(0),
+            behind: AtomicBool::new(false),
+            folding: Mutex::new(()),
             torn,
             _lock: lock,
         })
@@ -158,8 +172,15 @@ impl Log {
 
     #[cold]
     fn wait_for_room(&self, class: Class, admitted: Admitted) -> Result<Admitted> {
-        match self.commit.let_in(class, (admitted.cost, admitted.aside))? {
-            Room::Some => Ok(admitted),
+        let needs = (admitted.cost, admitted.aside);
+        let may_rotate = class != Class::Operation || !self.is_behind();
+        let mut room = self.commit.let_in(class, needs, may_rotate)?;
+        if let Room::Later = room {
+            self.wait_for_folding();
+            room = self.commit.let_in(class, needs, true)?;
+        }
+        match room {
+            Room::Some | Room::Later => Ok(admitted),
             Room::None(error) => {
                 let message = format!("the journal has no room: {error}");
                 Err(Error::new(ErrorKind::Full, message))
@@ -205,59 +226,43 @@ impl Log {
 
     /// What a key has waiting from `first` to `last` is about to leave.
     pub(crate) fn bounds(&self, index: IndexId, id: &str, first: u64, last: u64) -> Result<()> {
-        self.mark(&Record::Bounds { key: key(index, id), first, last })
+        self.mark_as(Class::Mark, &Record::Bounds { key: key(index, id), first, last })
     }
 
     /// The flight of a key that ends with `last` is about to be put back.
     pub(crate) fn unbound(&self, index: IndexId, id: &str, last: u64) -> Result<()> {
-        self.mark(&Record::Unbound { key: key(index, id), last })
-    }
-
-    /// Everything of a key up to `last` has settled.
-    pub(crate) fn settled(&self, index: IndexId, id: &str, last: u64) -> Result<()> {
-        self.mark(&Record::Settled { key: key(index, id), last })
+        self.mark_as(Class::Mark, &Record::Unbound { key: key(index, id), last })
     }
 
     /// Makes durable that sequence numbers below `ceiling` may be in use.
     pub(crate) fn reserve_seq(&self, ceiling: u64) -> Result<()> {
-        self.mark(&Record::Ceiling { seq: ceiling })?;
+        self.mark_as(Class::Mark, &Record::Ceiling { seq: ceiling })?;
         self.sync()
     }
 
-    fn mark(&self, record: &Record<'_>) -> Result<()> {
+    /// Lets a mark in that is to be [placed](Self::place) later.
+    pub(crate) fn admit_mark(&self, body: usize) -> Result<Admitted> {
+        self.admit_as(Class::Mark, body)
+    }
+
+    /// Fills the place of a record that is no operation that was accepted.
+    pub(crate) fn fill_as(&self, kind: Kind, place: Place, seq: u64, body: &[u8]) {
+        self.commit.ring.fill(place, Head { kind: kind as u8, seq }, body);
+    }
+
+    fn mark_as(&self, class: Class, record: &Record<'_>) -> Result<()> {
         let mut body = MARK.take();
         body.clear();
         record.write_body(&mut body);
-        let marked = self.admit_as(Class::Mark, body.len()).map(|admitted| {
+        let marked = self.admit_as(class, body.len()).map(|admitted| {
             let seq = if let Record::Ceiling { seq } = record { *seq } else { record.seq() };
-            let head = Head { kind: record.kind() as u8, seq };
-            self.commit.ring.fill(self.place(&admitted), head, &body);
+            self.fill_as(record.kind(), self.place(&admitted), seq, &body);
         });
         MARK.set(body);
         marked
     }
 
-    /// What is to be done from time to time: keeps the interval, and deletes what has settled.
-    pub(crate) fn tend(&self, now_us: u64, watermark: impl FnOnce() -> u64) -> Result<()> {
-        // Twice in an interval: what came just after one sync is no older than it when the next is over.
-        if let Journal::Interval(interval) = self.policy
-            && is_due(&self.synced_us, now_us, u64::try_from(interval.as_micros() / 2).unwrap_or(u64::MAX))
-        {
-            self.sync()?;
-        }
-        if !is_due(&self.looked_us, now_us, LOOK_US) || self.old_bytes()? == 0 {
-            return Ok(());
-        }
-        let settled = watermark();
-        self.commit.with_writer(|writer| writer.drop_settled(settled))
-    }
-
-    /// Bytes of the files that are full.
-    fn old_bytes(&self) -> Result<u64> {
-        self.commit.with_writer(|writer| Ok(writer.old_bytes()))
-    }
-
-    /// How often there is something to [tend](Self::tend) to.
+    /// How often the [interval](Self::keep_interval) and the files are to be looked at.
     pub(crate) fn period(&self) -> Duration {
         let look = Duration::from_micros(LOOK_US);
         match self.policy {
@@ -270,10 +275,10 @@ impl Log {
     /// be carried out.
     pub(crate) fn close(&self, watermark: u64, is_late: bool) -> Result<()> {
         if !is_late {
-            self.mark(&Record::Watermark { seq: watermark })?;
+            self.mark_as(Class::Last, &Record::Watermark { seq: watermark })?;
         }
         self.sync()?;
-        self.commit.with_writer(|writer| writer.drop_settled(watermark))
+        self.remove_settled(watermark, is_late)
     }
 
     /// What was cut off its end when it was opened, if something was.
@@ -292,7 +297,8 @@ impl Log {
     }
 }
 
-fn key(index: IndexId, id: &str) -> KeyRef<'_> {
+/// As records name a key.
+pub(crate) fn key(index: IndexId, id: &str) -> KeyRef<'_> {
     KeyRef { index: index.0.into(), id }
 }
 

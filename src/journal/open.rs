@@ -5,6 +5,12 @@
 //! where it is; anything worse is refused, and nothing is changed. What an earlier opening made and did not come to use (a
 //! spare, a file without a record) goes.
 //!
+//! # Files that come back
+//! That a file is gone is on the medium once its directory was synced. Where that fails, nobody sees the file any more, and
+//! after a power cut it is there again; while one that was newer, and was removed later, is not. So each file's header says
+//! how many before it were kept, and what is older than any says is passed over, and removed again. A file without a
+//! record is passed over as well, unless the next one follows it, and goes only when another has its number.
+//!
 //! # Why nothing is copied
 //! What has not settled stays where it is: it is read again, piece by piece, into the shards, and its files go when it has
 //! settled.
@@ -16,11 +22,11 @@
 
 use super::{
     doubt,
+    file::{Before, Old, failed, file_name},
     group::{FILE_HEADER_BYTES, FileHeader},
     reader::{self, End},
     record::{FileEnd, Record},
     recovery::{Piece, Recovered, Recovery},
-    writer::{Before, Old, failed, file_name},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -49,7 +55,10 @@ pub(crate) struct Opened {
     files: BTreeMap<u64, Box<dyn DiskFile>>,
     pub(super) old: Vec<Old>,
     pub(super) before: Before,
-    leftovers: Vec<PathBuf>,
+    /// Spares, used or not.
+    spares: Vec<PathBuf>,
+    /// Files of which nothing counts.
+    pub(super) useless: Vec<PathBuf>,
     /// Of the last file what no group says was synced: its place, and its bytes.
     tail: Option<(PathBuf, u64, Vec<u8>)>,
 }
@@ -59,14 +68,19 @@ struct Found {
     name: u64,
     path: PathBuf,
     file: Box<dyn DiskFile>,
+    header: FileHeader,
+    /// What it says of the end of the file before.
+    begin: Option<FileEnd>,
 }
 
 impl Opened {
     /// Takes a directory, which is made if it is not there, and reads the journal in it.
     pub(crate) fn read(disk: Arc<dyn Disk>, directory: &Path) -> Result<Self> {
         let lock = take(&*disk, directory)?;
-        let (found, mut leftovers) = list(&*disk, directory)?;
-        let mut recovery = Recovery::default();
+        let (found, spares) = list(&*disk, directory)?;
+        let oldest = found.iter().map(|found| found.header.oldest()).max().unwrap_or_default();
+        let (found, gone): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|file| file.header.number >= oldest);
         let mut opened = Self {
             disk,
             directory: directory.to_owned(),
@@ -76,38 +90,15 @@ impl Opened {
             files: BTreeMap::new(),
             old: Vec::new(),
             before: Before::default(),
-            leftovers: Vec::new(),
+            spares,
+            useless: gone.into_iter().map(|found| found.path).collect(),
             tail: None,
         };
-        let mut next = found.into_iter().peekable();
-        while let Some(Found { name, path, file }) = next.next() {
-            let bytes = file.read_all().map_err(|error| failed("reading", &path, error))?;
-            let known = next.peek().map(Found::begin).transpose()?.flatten();
-            let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
-            let FileHeader { number, salt, .. } = FileHeader::read(&bytes).map_err(named)?;
-            let end = recovery.read_file(&bytes, known).map_err(named)?;
-            let (at, chain) = match end {
-                End::Clean { at, chain } => (at, chain),
-                End::Torn { at, chain, reason } => {
-                    opened.torn = Some(format!("{}: cut at byte {at}: {reason}", path.display()));
-                    (at, chain)
-                }
-                End::Damaged(damage) => return Err(damage.error(path.display())),
-            };
-            opened.before.name = name;
-            if at == FILE_HEADER_BYTES as u64 && next.peek().is_none() {
-                // Nothing was written to it that counts: the one before it is the last.
-                leftovers.push(path);
-                recovery.forget_file();
-                continue;
-            }
-            let synced = doubt::synced(&bytes, salt, FILE_HEADER_BYTES).unwrap_or(FILE_HEADER_BYTES as u64);
-            let unsure = usize::try_from(synced).ok().zip(usize::try_from(at).ok());
-            let unsure = unsure.and_then(|(from, to)| bytes.get(from..to)).unwrap_or_default();
-            opened.tail = Some((path.clone(), synced, unsure.to_vec()));
-            let end = FileEnd { number, at, chain };
-            opened.old.push(Old { path, end, highest_seq: 0 });
-            opened.files.insert(number, file);
+        let mut recovery = Recovery::default();
+        let begins: Vec<FileEnd> = found.iter().filter_map(|found| found.begin).collect();
+        for file in found {
+            let known = begins.iter().find(|end| end.number == file.header.number);
+            opened.file(file, known.copied(), &mut recovery)?;
         }
         opened.recovered = recovery.finish()?;
         opened.before.end = opened.recovered.last;
@@ -115,8 +106,36 @@ impl Opened {
         for old in &mut opened.old {
             old.highest_seq = opened.recovered.highest_seq;
         }
-        opened.leftovers = leftovers;
         Ok(opened)
+    }
+
+    /// Reads the next file. `known`: what the one after it says of its end.
+    fn file(&mut self, found: Found, known: Option<FileEnd>, recovery: &mut Recovery) -> Result<()> {
+        let Found { name, path, file, header: FileHeader { number, salt, .. }, .. } = found;
+        let bytes = file.read_all().map_err(|error| failed("reading", &path, error))?;
+        let end = recovery.read_file(&bytes, known).map_err(|error| named(&path, &error))?;
+        let (at, chain) = match end {
+            End::Clean { at, chain } => (at, chain),
+            End::Torn { at, chain, reason } => {
+                self.torn = Some(format!("{}: cut at byte {at}: {reason}", path.display()));
+                (at, chain)
+            }
+            End::Damaged(damage) => return Err(damage.error(path.display())),
+        };
+        self.before.name = name;
+        if at == FILE_HEADER_BYTES as u64 && known.is_none() {
+            // Nothing was written to it that counts: the one before it is the last.
+            self.useless.push(path);
+            recovery.forget_file();
+            return Ok(());
+        }
+        let synced = doubt::synced(&bytes, salt, FILE_HEADER_BYTES).unwrap_or(FILE_HEADER_BYTES as u64);
+        let unsure = usize::try_from(synced).ok().zip(usize::try_from(at).ok());
+        let unsure = unsure.and_then(|(from, to)| bytes.get(from..to)).unwrap_or_default();
+        self.tail = Some((path.clone(), synced, unsure.to_vec()));
+        self.old.push(Old { path, end: FileEnd { number, at, chain }, highest_seq: 0 });
+        self.files.insert(number, file);
+        Ok(())
     }
 
     /// Every sequence number in use is at or below it.
@@ -154,10 +173,10 @@ impl Opened {
                 .and_then(|()| file.sync_data())
                 .map_err(|error| failed("writing to", path, error))?;
         }
-        for path in &self.leftovers {
+        for path in &self.spares {
             self.disk.remove(path).map_err(|error| failed("removing", path, error))?;
         }
-        if self.leftovers.is_empty() {
+        if self.spares.is_empty() {
             return Ok(());
         }
         self.disk.sync_directory(&self.directory).map_err(|error| failed("syncing", &self.directory, error))
@@ -165,29 +184,33 @@ impl Opened {
 }
 
 impl Found {
-    /// What it says of the end of the file before.
-    fn begin(&self) -> Result<Option<FileEnd>> {
-        let length = self.file.length().map_err(|error| failed("looking at", &self.path, error))?;
+    fn read(name: u64, path: PathBuf, file: Box<dyn DiskFile>) -> Result<Self> {
+        let length = file.length().map_err(|error| failed("looking at", &path, error))?;
         let mut start = vec![0; START_BYTES.min(usize::try_from(length).unwrap_or(START_BYTES))];
-        self.file.read_exact_at(&mut start, 0).map_err(|error| failed("reading", &self.path, error))?;
-        Ok(reader::begin(&start))
+        file.read_exact_at(&mut start, 0).map_err(|error| failed("reading", &path, error))?;
+        let header = FileHeader::read(&start).map_err(|error| named(&path, &error))?;
+        Ok(Self { name, path, file, header, begin: reader::begin(&start) })
     }
+}
+
+fn named(path: &Path, error: &Error) -> Error {
+    Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// The journal's files, from the oldest on, and what was left of files that were being made.
 fn list(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Found>, Vec<PathBuf>)> {
-    let (mut found, mut leftovers) = (Vec::new(), Vec::new());
+    let (mut found, mut spares) = (Vec::new(), Vec::new());
     for name in disk.list(directory).map_err(|error| failed("listing", directory, error))? {
         let path = directory.join(&name);
         if name.ends_with(TEMPORARY) {
-            leftovers.push(path);
+            spares.push(path);
         } else if let Some(number) = number(&name) {
             let file = disk.open(&path).map_err(|error| failed("opening", &path, error))?;
-            found.push(Found { name: number, path, file });
+            found.push(Found::read(number, path, file)?);
         }
     }
     found.sort_unstable_by_key(|found| found.name);
-    Ok((found, leftovers))
+    Ok((found, spares))
 }
 
 /// The number in a file's name; nothing for a name that no journal gave.

@@ -34,8 +34,11 @@ fn the_paper_has_the_headers_as_they_are() {
     assert_eq!(file.iter().map(|field| field.1).sum::<usize>(), FILE_HEADER_BYTES);
     assert!(file[0].2.contains(str::from_utf8(&FILE_MAGIC).unwrap()));
     assert!(file[1].2.contains(&format!("version, {VERSION}")));
-    let header = super::group::FileHeader { engine: 0xE1, salt: 0xA2, number: 0xB3, bytes: 0xC4 }.write();
-    for (what, value) in [("engine's id", 0xE1), ("salt", 0xA2), ("number", 0xB3), ("bytes that", 0xC4)] {
+    let header =
+        super::group::FileHeader { engine: 0xE1, salt: 0xA2, number: 0xB3, bytes: 0xC4, kept: 0xD }.write();
+    for (what, value) in
+        [("engine's id", 0xE1), ("salt", 0xA2), ("number", 0xB3), ("bytes that", 0xC4), ("kept", 0xD)]
+    {
         let (at, ..) = file.iter().find(|field| field.2.contains(what)).unwrap();
         assert_eq!(header[*at], value, "{what}");
     }

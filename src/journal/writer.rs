@@ -15,13 +15,12 @@
 //!
 //! # Invariants
 //! 1. A file gets its first group only after the one before was synced whole.
-//! 2. A file that has its name has a header that was synced before it got it.
-//! 3. After a failed write or sync nothing is written any more.
-//! 4. Names rise, as numbers do; each is above every seq in the files before.
+//! 2. After a failed write or sync nothing is written any more.
 
 use super::{
-    admission::{Admission, Class, cost_of},
-    group::{FILE_HEADER_BYTES, FileHeader, Group},
+    admission::{Admission, Class, LAST_BYTES, cost_of},
+    file::{Before, Current, Old, Shape, Spare, failed},
+    group::Group,
     record::{FileEnd, Kind, Record, uses},
     ring::{Reader, Ring},
 };
@@ -31,8 +30,7 @@ use crate::{
     sync::yield_now,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    hash::BuildHasher,
+    collections::{BTreeMap, VecDeque},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -54,67 +52,16 @@ pub(crate) trait Names: Send + Sync {
     fn source(&self, number: u32) -> Arc<str>;
 }
 
-/// What a journal is made with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
-    pub(super) engine: u128,
-    /// Bytes of each file.
-    pub(super) file_bytes: u64,
-    /// What the files' salts are drawn from.
-    pub(super) seed: u64,
-}
-
-/// What the files before leave to the next.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Before {
-    pub(super) end: Option<FileEnd>,
-    /// No file before has a higher name,
-    pub(super) name: u64,
-    /// and no record in them a higher seq.
-    pub(super) highest_seq: u64,
-}
-
 /// The highest position of each source, by number.
 pub(crate) type Marks = BTreeMap<u32, Option<u64>>;
 
-/// A file that is full.
-#[derive(Clone, Debug)]
-pub(super) struct Old {
-    pub(super) path: PathBuf,
-    pub(super) end: FileEnd,
-    /// No record in it has a higher seq.
-    pub(super) highest_seq: u64,
-}
-
-/// A file that is made, and not in use.
-#[derive(Debug)]
-struct Spare {
-    file: Box<dyn DiskFile>,
-    path: PathBuf,
-    number: u64,
-    salt: u64,
-    chain: u32,
-}
-
-/// The file that is being written.
-#[derive(Debug)]
-struct Current {
-    file: Box<dyn DiskFile>,
-    path: PathBuf,
-    name: u64,
-    number: u64,
-    salt: u64,
-    /// Where the next group goes.
-    at: u64,
-    /// All before this is on the medium.
-    synced: u64,
-    chain: u32,
-    /// How the file before ended: its first record.
-    follows: Option<FileEnd>,
-    /// Indices that it has stated the names of.
-    indices: BTreeSet<u32>,
-    /// It has stated the sources, with their marks.
-    has_sources: bool,
+/// Bytes of bodies that were written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bodies {
+    /// Of operations that were accepted.
+    pub(super) came: u64,
+    /// Of those that were written again.
+    pub(super) moved: u64,
 }
 
 /// See the module.
@@ -132,6 +79,8 @@ pub(super) struct Writer {
     is_reserve: bool,
     /// What was written counts so much.
     written: u64,
+    /// Bytes of what was accepted, and of what was written again.
+    bodies: Bodies,
     /// Bytes of bodies beside the ring that were let in and are not written.
     aside: u64,
     highest_seq: u64,
@@ -153,13 +102,21 @@ impl Writer {
         names: Arc<dyn Names>,
         shape: Shape,
         before: Before,
-        old: Vec<Old>,
+        (old, useless): (Vec<Old>, Vec<PathBuf>),
         (marks, ceiling): (Marks, u64),
     ) -> Result<Self> {
         let number = before.end.map_or(1, |end| end.number + 1);
-        let spare = make_spare(&*disk, directory, shape, number)?;
-        let current = activate(&*disk, directory, spare, before)?;
-        let spare = match make_spare(&*disk, directory, shape, number + 1) {
+        let oldest = old.first().map_or(number, |old| old.end.number);
+        let spare = Spare::make(&*disk, directory, shape, number, oldest)?;
+        let current = spare.activate(&*disk, directory, before)?;
+        // The new file says that these are of no use, should they come back.
+        for path in &useless {
+            disk.remove(path).map_err(|error| failed("removing", path, error))?;
+        }
+        if !useless.is_empty() {
+            disk.sync_directory(directory).map_err(|error| failed("syncing", directory, error))?;
+        }
+        let spare = match Spare::make(&*disk, directory, shape, number + 1, oldest) {
             Ok(spare) => Some(spare),
             // What was read can still go out.
             Err(error) => no_space(error).map(|_| None)?,
@@ -175,6 +132,7 @@ impl Writer {
             old: old.into(),
             done: None,
             written: 0,
+            bodies: Bodies::default(),
             aside: 0,
             highest_seq: before.highest_seq,
             marks,
@@ -223,6 +181,11 @@ impl Writer {
             self.aside -= (body.len() - resident) as u64;
             // Nobody writes another kind.
             let Some(kind) = Kind::of(head.kind) else { continue };
+            match kind {
+                Kind::Moved => self.bodies.moved += body.len() as u64,
+                Kind::Operation => self.bodies.came += body.len() as u64,
+                _ => {}
+            }
             let uses = uses(kind, body);
             if let Some((number, _)) = uses.source
                 && !self.marks.contains_key(&number)
@@ -276,33 +239,43 @@ impl Writer {
     /// Lets in what fits into the ring and the file.
     pub(super) fn set_limits(&self, ring: &Ring, admission: &Admission) {
         let left = self.shape.file_bytes.saturating_sub(self.current.at + self.margin() + self.aside);
-        let marks = left.min(ring.bytes() as u64);
-        admission.set_limits(self.written, if self.is_reserve { 0 } else { marks }, marks);
+        let ring = ring.bytes() as u64;
+        let marks = left.saturating_sub(LAST_BYTES).min(ring);
+        let operations = if self.is_reserve { 0 } else { marks };
+        admission.set_limits(self.written, [operations, marks, left.min(ring)]);
     }
 }
 
 /// Files: one after another.
 impl Writer {
     /// Lets a record in that was not let in at first: writes what waits, and goes on in the next file where this one is
-    /// full. `aside`: bytes of its body that will not lie in the ring.
+    /// full, and it may. `aside`: bytes of its body that will not lie in the ring.
     pub(super) fn let_in(
         &mut self,
         ring: &Ring,
         admission: &Admission,
         class: Class,
         (cost, aside): (u64, u64),
+        may_rotate: bool,
     ) -> Result<Room> {
         // What was let in before may still come to as much as the ring holds.
-        let needs = ring.bytes() as u64 + cost + aside + self.margin();
+        let needs = ring.bytes() as u64 + cost + aside + self.margin() + LAST_BYTES;
         loop {
             self.write_out(ring, admission)?;
+            if class == Class::Last && admission.admit(class, cost) {
+                return Ok(Room::Some);
+            }
+            if !self.has_room(class, needs) && !may_rotate {
+                return Ok(Room::Later);
+            }
             if !self.has_room(class, needs)
                 && let Room::None(reason) = self.rotate(class)?
             {
                 return Ok(Room::None(reason));
             }
             if !self.has_room(class, needs) {
-                let most = self.shape.file_bytes.saturating_sub(ring.bytes() as u64 + self.margin());
+                let most =
+                    self.shape.file_bytes.saturating_sub(ring.bytes() as u64 + self.margin() + LAST_BYTES);
                 return Ok(Room::TooLarge { most });
             }
             self.set_limits(ring, admission);
@@ -322,24 +295,25 @@ impl Writer {
 
     fn has_room(&self, class: Class, needs: u64) -> bool {
         let left = self.shape.file_bytes.saturating_sub(self.current.at + self.aside);
-        left >= needs && (class == Class::Mark || !self.is_reserve)
+        left >= needs && (class.is_mark() || !self.is_reserve)
     }
 
     /// Goes on in the next file.
     fn rotate(&mut self, class: Class) -> Result<Room> {
         let (disk, directory, shape) = (&*self.disk, &*self.directory, self.shape);
         let number = self.current.number + 1;
+        let oldest = self.old.front().map_or(self.current.number, |old| old.end.number);
         let next = match self.spare.take() {
             Some(spare) => spare,
-            None => match make_spare(disk, directory, shape, number) {
+            None => match Spare::make(disk, directory, shape, number, oldest) {
                 Ok(spare) => spare,
                 Err(error) => return no_space(error),
             },
         };
-        match make_spare(disk, directory, shape, number + 1) {
+        match Spare::make(disk, directory, shape, number + 1, oldest) {
             Ok(spare) => self.spare = Some(spare),
             // The reserve is for marks.
-            Err(error) if class == Class::Operation || self.is_reserve => {
+            Err(error) if !class.is_mark() || self.is_reserve => {
                 self.spare = Some(next);
                 return no_space(error);
             }
@@ -352,7 +326,7 @@ impl Writer {
         let current = &self.current;
         let end = FileEnd { number: current.number, at: current.at, chain: current.chain };
         let before = Before { end: Some(end), name: current.name, highest_seq: self.highest_seq };
-        let current = activate(&*self.disk, &self.directory, next, before)?;
+        let current = next.activate(&*self.disk, &self.directory, before)?;
         let done = std::mem::replace(&mut self.current, current);
         self.done = Some((done.file, done.at));
         self.old.push_back(Old { path: done.path, end, highest_seq: self.highest_seq });
@@ -361,22 +335,52 @@ impl Writer {
 
     /// Removes the oldest files, as long as no record in them has a seq above `settled`.
     pub(super) fn drop_settled(&mut self, settled: u64) -> Result<()> {
-        while self.old.front().is_some_and(|old| old.highest_seq <= settled) {
+        while self.is_any_settled(settled) {
             self.drop_front()?;
         }
         Ok(())
     }
 
-    /// Removes the oldest file. Durably, before the next goes: a gap in the numbers is damage.
+    /// Removes the oldest file. Durably, before the next goes: a gap in the numbers is damage. (Where that fails, nothing is
+    /// written any more, and the file of the next engine says that this one was gone.)
     fn drop_front(&mut self) -> Result<()> {
         let Some(old) = self.old.pop_front() else { return Ok(()) };
         self.disk.remove(&old.path).map_err(|error| failed("removing", &old.path, error))?;
         self.disk.sync_directory(&self.directory).map_err(|error| failed("syncing", &self.directory, error))
     }
 
+    /// True where [`drop_settled`](Self::drop_settled) would remove one.
+    pub(super) fn is_any_settled(&self, settled: u64) -> bool {
+        self.old.front().is_some_and(|old| old.highest_seq <= settled)
+    }
+
+    /// What was written.
+    pub(super) fn bodies(&self) -> Bodies {
+        self.bodies
+    }
+
+    /// How long a file is made.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.shape.file_bytes
+    }
+
     /// Bytes of the files that are full.
     pub(super) fn old_bytes(&self) -> u64 {
         self.old.iter().map(|old| old.end.at).sum()
+    }
+
+    /// The oldest of them, and the disk it is on.
+    pub(super) fn oldest(&self) -> Option<(Arc<dyn Disk>, Old)> {
+        self.old.front().map(|old| (Arc::clone(&self.disk), old.clone()))
+    }
+
+    /// Removes the oldest file, which has this number.
+    pub(super) fn drop_oldest(&mut self, number: u64) -> Result<()> {
+        // Somebody else may have been faster.
+        match self.old.front() {
+            Some(old) if old.end.number == number => self.drop_front(),
+            _ => Ok(()),
+        }
     }
 
     /// A body beside the ring that was let in will not be written.
@@ -395,6 +399,8 @@ impl Writer {
 #[derive(Debug)]
 pub(super) enum Room {
     Some,
+    /// Another file would have to be begun, and may not.
+    Later,
     /// The disk has no space: nothing has changed.
     None(Error),
     /// A record may have so many bytes.
@@ -410,61 +416,4 @@ fn no_space(error: Error) -> Result<Room> {
             |error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
         );
     if full { Ok(Room::None(error)) } else { Err(error) }
-}
-
-/// An error of the disk's, with what was being done.
-pub(super) fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
-    Error::io(format!("{doing} {}", path.display()), error)
-}
-
-/// Makes a file that can be used at once: with its space, and its header on the medium.
-fn make_spare(disk: &dyn Disk, directory: &Path, shape: Shape, number: u64) -> Result<Spare> {
-    let path = directory.join(spare_name(number));
-    let file = disk.create(&path, shape.file_bytes).map_err(|error| failed("making", &path, error))?;
-    let salt = salt(shape.seed, number);
-    let header = FileHeader { engine: shape.engine, salt, number, bytes: shape.file_bytes };
-    let bytes = header.write();
-    file.write_all_at(&bytes, 0)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| failed("writing to", &path, error))?;
-    Ok(Spare { file, path, number, salt, chain: header.chain() })
-}
-
-/// A spare gets its name, and says what it follows.
-fn activate(disk: &dyn Disk, directory: &Path, spare: Spare, before: Before) -> Result<Current> {
-    let Spare { file, path, number, salt, chain } = spare;
-    let name = (before.name + 1).max(before.highest_seq + 1);
-    let named = directory.join(file_name(name));
-    disk.rename(&path, &named).map_err(|error| failed("renaming", &path, error))?;
-    disk.sync_directory(directory).map_err(|error| failed("syncing", directory, error))?;
-    let at = FILE_HEADER_BYTES as u64;
-    let indices = BTreeSet::new();
-    Ok(Current {
-        file,
-        path: named,
-        name,
-        number,
-        salt,
-        at,
-        synced: at,
-        chain,
-        follows: before.end,
-        indices,
-        has_sources: false,
-    })
-}
-
-/// Differs from file to file, and from journal to journal: what lies on the disk from before is not taken for what is new.
-fn salt(seed: u64, number: u64) -> u64 {
-    foldhash::fast::FixedState::with_seed(seed).hash_one(number)
-}
-
-/// What files are called: the least seq that no file before has.
-pub(super) fn file_name(name: u64) -> String {
-    format!("{name:020}.journal")
-}
-
-/// What a spare is called.
-fn spare_name(number: u64) -> String {
-    format!("{number:020}.spare.tmp")
 }

@@ -44,6 +44,7 @@ mod restore;
 mod rooms;
 mod slab;
 mod slot;
+mod standing;
 mod submit;
 mod sweep;
 mod tally;

@@ -46,6 +46,16 @@ impl Tally {
     pub(crate) fn moved(operations: u32, not_found: [u32; 2], conflicts: [u32; 2]) -> Self {
         Self { operations, not_found, conflicts }
     }
+
+    /// How many will not have found a document, if there was none below, and if there was one.
+    pub(crate) fn not_found(&self) -> [u32; 2] {
+        self.not_found
+    }
+
+    /// How many will have been creates that met one, likewise.
+    pub(crate) fn conflicts(&self) -> [u32; 2] {
+        self.conflicts
+    }
 }
 
 impl Shard {

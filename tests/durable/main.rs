@@ -13,6 +13,7 @@
 #[path = "../support/disk/mod.rs"]
 mod disk;
 mod exhaustive;
+mod files;
 mod named;
 #[path = "../support/simulation/mod.rs"]
 mod simulation;

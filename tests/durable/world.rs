@@ -400,7 +400,7 @@ impl World {
     pub fn end(mut self) -> Report {
         self.disk.heal();
         self.disk.set_capacity(u64::MAX);
-        if self.running().engine.health().is_err() {
+        if self.disk.is_dead() || self.running().engine.health().is_err() {
             self.crash(None);
         }
         for round in 0.. {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::journal::record::{KeyRef, Link, read};
 
-const HEADER: FileHeader = FileHeader { engine: 7 << 70, salt: 0xABCD_EF01_2345, number: 3, bytes: 65_536 };
+const HEADER: FileHeader =
+    FileHeader { engine: 7 << 70, salt: 0xABCD_EF01_2345, number: 3, bytes: 65_536, kept: 2 };
 
 #[test]
 fn a_files_header_reads_back_and_refuses_every_flipped_bit() {
@@ -39,11 +40,12 @@ fn a_newer_version_is_refused_by_name_and_an_unknown_older_one_is_damage() {
 }
 
 #[test]
-fn what_must_be_zero_in_a_header_is() {
-    for (at, with) in [(12, [1].as_slice()), (59, &[1]), (40, &[0; 8])] {
+fn what_must_be_zero_in_a_header_is_and_no_more_files_were_kept_than_there_were() {
+    for (at, with) in [(12, [1].as_slice()), (56, &[3]), (40, &[0; 8])] {
         assert_eq!(FileHeader::read(&changed(at, with)).unwrap_err().kind(), ErrorKind::Damaged, "{at}");
     }
     assert_eq!(FileHeader::read(&changed(40, &3_u64.to_le_bytes())).unwrap(), HEADER);
+    assert_eq!(HEADER.oldest(), 1);
 }
 
 #[test]
@@ -102,6 +104,6 @@ fn the_bytes_of_a_files_header_are_fixed_for_ever() {
         "6d696c6c706a6e6c0100000000000000\
          0000000000000000c001000000000000\
          452301efcdab000003000000000000000000010000000000\
-         00000000fbee39c7"
+         0200000091bc5b57"
     );
 }

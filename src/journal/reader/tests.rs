@@ -7,7 +7,7 @@ use crate::journal::{
     record::{KeyRef, Operation, Verb, tests::net},
 };
 
-const HEADER: FileHeader = FileHeader { engine: 9, salt: 0x5EED, number: 4, bytes: 4_096 };
+const HEADER: FileHeader = FileHeader { engine: 9, salt: 0x5EED, number: 4, bytes: 4_096, kept: 0 };
 /// Sectors are zeroed whole.
 const SECTOR: usize = 64;
 

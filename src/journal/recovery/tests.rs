@@ -16,7 +16,7 @@ fn files(records: &[(u64, Vec<Record<'_>>)]) -> Vec<Vec<u8>> {
     let (mut files, mut last): (Vec<Vec<u8>>, Option<FileEnd>) = (Vec::new(), None);
     let (mut group, mut scratch) = (Group::default(), Vec::new());
     for (number, records) in records {
-        let header = FileHeader { engine: 1, salt: 100 + number, number: *number, bytes: 1 << 14 };
+        let header = FileHeader { engine: 1, salt: 100 + number, number: *number, bytes: 1 << 14, kept: 0 };
         let (mut file, mut chain) = (header.write().to_vec(), header.chain());
         let begin = last.filter(|last| last.number + 1 == *number).or_else(|| {
             number.checked_sub(1).filter(|before| *before > 0).map(|number| FileEnd {
@@ -204,13 +204,13 @@ fn files_must_follow_one_another_end_to_start() {
     recovery.read_file(&all[0], None).unwrap();
     let error = recovery.read_file(&others[1], None).unwrap_err();
     assert!(error.to_string().contains("it says that file 1 ends at byte"), "{error}");
-    let mut foreign = FileHeader { engine: 2, salt: 1, number: 2, bytes: 64 }.write().to_vec();
+    let mut foreign = FileHeader { engine: 2, salt: 1, number: 2, bytes: 64, kept: 0 }.write().to_vec();
     foreign.resize(64, 0);
     let mut recovery = Recovery::default();
     recovery.read_file(&all[0], None).unwrap();
     assert!(recovery.read_file(&foreign, None).unwrap_err().to_string().contains("another engine"));
     let mut lone = files(&[(1, vec![NAME])]).remove(0);
-    let header = FileHeader { engine: 1, salt: 101, number: 2, bytes: 1 << 14 };
+    let header = FileHeader { engine: 1, salt: 101, number: 2, bytes: 1 << 14, kept: 0 };
     let mut group = Group::default();
     group.push_record(&NAME, &mut Vec::new());
     group.seal(header.salt, 64, header.chain(), 64);

@@ -1,0 +1,196 @@
+//! Folding the journal: what stands in its oldest file is written again, and the file goes.
+//!
+//! # Design
+//! The oldest file is read from its beginning. Where an operation in it is part of something that has not settled, an entry or
+//! a flight, that is written to the end of the stream, as it is now: folded with all that came since, once for the file.
+//! When all of that is on the medium the file is removed. So while the sink is away, and the same documents change over and
+//! over, the files hold about what the shards hold.
+//!
+//! # Why every operation is asked about
+//! It would be less work to ask only about those with which something begins: what stands has one oldest operation, in one
+//! file. But that need not be the oldest file in which it has one. Where a flight is written again while newer operations of
+//! its key wait, and is put back under them, an older file than the one it begins in has the newer part.
+//!
+//! To know of each entry in which files it stands would cost memory for each, all the time. Asking costs a look under the
+//! shard's lock for each operation in the file, some 200 ns, once in its life.
+//!
+//! # What it takes
+//! The file in memory, and some 50 bytes for each key of it that stands.
+//!
+//! # Order
+//! The place is taken under the key's shard lock, where it is seen that it stands: what settles it comes behind. Of a flight
+//! that is not repeatable the bounds are written again as well, behind it, as they may stand in no other file.
+
+use crate::{
+    Result,
+    document::IndexId,
+    journal::{Admitted, Kind, Log, Moved, Place, Record, key},
+    shard::Bank,
+};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+/// What a document that waits costs in memory beside its operation, less what it costs in a record.
+const BESIDE: u64 = 110;
+/// Files that go in one call at most: others wait for their turn.
+const FILES_MAX: u32 = 64;
+/// So many operations are looked at between two looks at the interval.
+const LOOK: u32 = 256;
+
+/// Has the oldest files go, where there is more than what stands needs. `keep` is called now and then.
+pub(super) fn fold(bank: &Bank, journal: &Log, mut keep: impl FnMut() -> Result<()>) -> Result<()> {
+    let mut folded = Ok(true);
+    for _ in 0..FILES_MAX {
+        folded = fold_one(bank, journal, &mut keep);
+        if !matches!(folded, Ok(true)) {
+            break;
+        }
+    }
+    journal.end_folding();
+    folded.map(drop)
+}
+
+/// The oldest file; false where it is to stay.
+fn fold_one(bank: &Bank, journal: &Log, keep: &mut impl FnMut() -> Result<()>) -> Result<bool> {
+    let _folding = journal.begin_folding();
+    let Some(oldest) = journal.oldest(standing_bytes(bank))? else { return Ok(false) };
+    // What of each key was written again last, from which seq to which.
+    let mut done: HashMap<(IndexId, &str), (u64, u64), RandomState> = HashMap::default();
+    let mut count = 0;
+    oldest.each(|name, id, seq| {
+        count += 1;
+        if count % LOOK == 0 {
+            keep()?;
+        }
+        let Some(index) = bank.indices.find(name) else { return Ok(()) };
+        if done.get(&(index, id)).is_some_and(|(first, last)| (*first..=*last).contains(&seq)) {
+            return Ok(());
+        }
+        if let Some(moved) = move_one(bank, journal, index, id, seq)? {
+            done.insert((index, id), moved);
+        }
+        Ok(())
+    })?;
+    journal.remove_folded(&oldest)
+}
+
+/// About what all that has not settled would take in the journal.
+fn standing_bytes(bank: &Bank) -> u64 {
+    let documents: usize =
+        (0..bank.shard_count()).map(|n| bank.with(n, |shard| shard.pending_documents())).sum();
+    let held = bank.memory.pending() as u64;
+    held.saturating_sub(documents as u64 * BESIDE).max(documents as u64 * 32)
+}
+
+/// Places that were taken for what is written again, and what goes there.
+struct Taken {
+    moved: Place,
+    first_seq: u64,
+    last_seq: u64,
+    /// The bounds, where it may be out and is not repeatable.
+    bounds: Option<Place>,
+}
+
+/// Writes what an operation is part of again, if that stands; from which seq to which that goes.
+fn move_one(bank: &Bank, journal: &Log, index: IndexId, id: &str, seq: u64) -> Result<Option<(u64, u64)>> {
+    let place = bank.place(index, id);
+    let mut moved = Part::default();
+    let mut bounds = Part::default();
+    loop {
+        // How much room it needs is only known under the lock, and none is made there.
+        let mut is_there = false;
+        let taken = bank.with(place.shard, |shard| {
+            let standing = shard.standing(place.tag, index, id, seq)?;
+            is_there = true;
+            let (first_seq, last_seq) = (standing.first_seq, standing.last_seq);
+            moved.write(&Record::Moved(Moved {
+                first: first_seq,
+                last: last_seq,
+                index: index.0.into(),
+                id,
+                routing: standing.routing,
+                operations: standing.tally.operations,
+                not_found: standing.tally.not_found(),
+                conflicts: standing.tally.conflicts(),
+                net: standing.net.as_bytes(),
+            }));
+            let may_be_out = standing.may_be_out && !standing.net.is_repeatable();
+            bounds.clear();
+            if may_be_out {
+                bounds.write(&Record::Bounds { key: key(index, id), first: first_seq, last: last_seq });
+            }
+            if !moved.is_let_in(journal) || may_be_out && !bounds.is_let_in(journal) {
+                return None;
+            }
+            let place = moved.take(journal)?;
+            let bounds = if may_be_out { bounds.take(journal) } else { None };
+            Some(Taken { moved: place, first_seq, last_seq, bounds })
+        });
+        if let Some(Taken { moved: place, first_seq, last_seq, bounds: second }) = taken {
+            journal.fill_as(Kind::Moved, place, last_seq, &moved.body);
+            if let Some(place) = second {
+                journal.fill_as(Kind::Bounds, place, last_seq, &bounds.body);
+            }
+            bounds.give_back(journal);
+            return Ok(Some((first_seq, last_seq)));
+        }
+        let made =
+            if is_there { moved.make_room(journal).and_then(|()| bounds.make_room(journal)) } else { Ok(()) };
+        if !is_there || made.is_err() {
+            moved.give_back(journal);
+            bounds.give_back(journal);
+            return made.map(|()| None);
+        }
+    }
+}
+
+/// One of the records, and the room that it was promised.
+#[derive(Default)]
+struct Part {
+    body: Vec<u8>,
+    /// What was let in, for a body of so many bytes.
+    held: Option<(Admitted, usize)>,
+}
+
+impl Part {
+    fn clear(&mut self) {
+        self.body.clear();
+    }
+
+    fn write(&mut self, record: &Record<'_>) {
+        self.body.clear();
+        record.write_body(&mut self.body);
+    }
+
+    /// True where it has room, from before or at once.
+    fn is_let_in(&mut self, journal: &Log) -> bool {
+        if let Some((_, bytes)) = self.held {
+            return bytes == self.body.len();
+        }
+        self.held = journal.admit_now(self.body.len()).map(|admitted| (admitted, self.body.len()));
+        self.held.is_some()
+    }
+
+    /// Takes its place.
+    fn take(&mut self, journal: &Log) -> Option<Place> {
+        self.held.take().map(|(admitted, _)| journal.place(&admitted))
+    }
+
+    /// Has it let in where it was not, which may write and sync.
+    fn make_room(&mut self, journal: &Log) -> Result<()> {
+        if self.held.is_some_and(|(_, bytes)| bytes == self.body.len()) {
+            return Ok(());
+        }
+        self.give_back(journal);
+        if !self.body.is_empty() {
+            self.held = Some((journal.admit_again(self.body.len())?, self.body.len()));
+        }
+        Ok(())
+    }
+
+    fn give_back(&mut self, journal: &Log) {
+        if let Some((admitted, _)) = self.held.take() {
+            journal.withdraw(admitted);
+        }
+    }
+}
