@@ -27,6 +27,7 @@ pub mod answer;
 // How figures are taken and shown.
 pub mod criterion;
 pub mod instructions;
+pub mod journal;
 pub mod latency;
 mod plot;
 pub mod table;

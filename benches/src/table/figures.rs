@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fmt::Write};
 
 /// Named numbers, exact up to 2^53.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Figures(BTreeMap<String, f64>);
+pub(crate) struct Figures(BTreeMap<String, f64>);
 
 impl Figures {
     /// With one more.
     #[must_use]
-    pub(super) fn with(mut self, name: &str, figure: f64) -> Self {
+    pub(crate) fn with(mut self, name: &str, figure: f64) -> Self {
         self.0.insert(name.to_owned(), figure);
         self
     }
@@ -17,22 +17,22 @@ impl Figures {
     /// With one more, from a whole number.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]
-    pub(super) fn count(self, name: &str, figure: u64) -> Self {
+    pub(crate) fn count(self, name: &str, figure: u64) -> Self {
         self.with(name, figure as f64)
     }
 
     /// One of them; not a number where there is no such name, so that nothing it goes into holds.
-    pub(super) fn get(&self, name: &str) -> f64 {
+    pub(crate) fn get(&self, name: &str) -> f64 {
         self.0.get(name).copied().unwrap_or(f64::NAN)
     }
 
     /// All of them, by name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, figure)| (name.as_str(), *figure))
     }
 
     /// As lines of text.
-    pub(super) fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         for (name, figure) in self.iter() {
             // Writing to a string does not fail.
@@ -42,7 +42,7 @@ impl Figures {
     }
 
     /// From such lines; a line that is none is left out.
-    pub(super) fn from_text(text: &str) -> Self {
+    pub(crate) fn from_text(text: &str) -> Self {
         let figure = |line: &str| {
             let (name, figure) = line.split_once(' ')?;
             Some((name.to_owned(), figure.parse().ok()?))
@@ -52,7 +52,7 @@ impl Figures {
 }
 
 /// The middle of some figures, or the mean of the two in the middle.
-pub(super) fn median(figures: &[f64]) -> f64 {
+pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -64,7 +64,7 @@ pub(super) fn median(figures: &[f64]) -> f64 {
 }
 
 /// How far apart figures are: the largest less the smallest, as a part of the median.
-pub(super) fn spread(figures: &[f64]) -> f64 {
+pub(crate) fn spread(figures: &[f64]) -> f64 {
     let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
     let most = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     (most - least) / median(figures)

@@ -18,5 +18,7 @@ mod rows;
 mod run;
 mod tail;
 
+pub(crate) use figures::{Figures, median, spread};
+pub(crate) use report::{between, short};
 pub use run::{run, show};
 pub use tail::Latencies;

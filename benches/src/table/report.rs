@@ -73,16 +73,16 @@ pub(super) fn write(rows: &[&Row], rounds: &[Round], refused: &[String]) -> std:
         rounds.len(),
         refused.len()
     );
-    let page =
-        between(&page, &(table(&results) + &under)).ok_or_else(|| format!("{PAGE} lacks its markers"))?;
+    let page = between(&page, MARKERS, &(table(&results) + &under))
+        .ok_or_else(|| format!("{PAGE} lacks its markers"))?;
     fs::write(PAGE, page).map_err(|error| format!("writing {PAGE}: {error}"))
 }
 
 /// A page with this between its markers.
-fn between(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(MARKERS.0)?;
-    let (_, after) = rest.split_once(MARKERS.1)?;
-    Some([before, MARKERS.0, text, MARKERS.1, after].concat())
+pub(crate) fn between(page: &str, markers: (&str, &str), text: &str) -> Option<String> {
+    let (before, rest) = page.split_once(markers.0)?;
+    let (_, after) = rest.split_once(markers.1)?;
+    Some([before, markers.0, text, markers.1, after].concat())
 }
 
 fn table(results: &[Result<'_>]) -> String {
@@ -108,7 +108,7 @@ fn table(results: &[Result<'_>]) -> String {
 }
 
 /// Three digits that count.
-fn short(figure: f64) -> String {
+pub(crate) fn short(figure: f64) -> String {
     let digits = match figure.abs() {
         above if above >= 100.0 => 0,
         above if above >= 10.0 => 1,
@@ -178,7 +178,10 @@ mod tests {
     #[test]
     fn the_table_goes_between_the_markers() {
         let page = format!("a\n{}old{}\nb\n", MARKERS.0, MARKERS.1);
-        assert_eq!(between(&page, "new\n").unwrap(), format!("a\n{}new\n{}\nb\n", MARKERS.0, MARKERS.1));
-        assert!(between("a", "new").is_none());
+        assert_eq!(
+            between(&page, MARKERS, "new\n").unwrap(),
+            format!("a\n{}new\n{}\nb\n", MARKERS.0, MARKERS.1)
+        );
+        assert!(between("a", MARKERS, "new").is_none());
     }
 }
