@@ -12,6 +12,7 @@
 use super::{
     group::{FILE_HEADER_BYTES, FileHeader},
     record::FileEnd,
+    zeroed::Zeroed,
 };
 use crate::{
     Error, Result,
@@ -75,6 +76,7 @@ pub(super) struct Current {
     pub(super) at: u64,
     /// All before this is on the medium.
     pub(super) synced: u64,
+    pub(super) zeroed: Zeroed,
     pub(super) chain: u32,
     /// How the file before ended: its first record.
     pub(super) follows: Option<FileEnd>,
@@ -128,6 +130,7 @@ impl Spare {
             salt,
             at,
             synced: at,
+            zeroed: Zeroed(at),
             chain,
             follows: before.end,
             indices,

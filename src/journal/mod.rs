@@ -4,7 +4,7 @@
 //! One stream of records, in files that are made ahead of use. A submit encodes its record, is admitted (there is room for
 //! it, in memory and on the disk), takes its place under its key's shard lock together with its seq, and fills it
 //! afterwards (`ring.rs`). Whoever needs it on the medium writes everything that is filled, in one group, and syncs it
-//! (`commit.rs`, `writer.rs`). What happens to flights is written to the same stream: their bounds before they leave, that
+//! (`commit.rs`, `writer.rs`, `zeroed.rs`). What happens to flights is written to the same stream: their bounds before they leave, that
 //! they settled, that they were put back. So for each key the stream has its events in their order, and what a crash leaves
 //! is a prefix of it.
 //!
@@ -44,6 +44,7 @@ mod recovery;
 mod ring;
 mod varint;
 mod writer;
+mod zeroed;
 
 use crate::{
     Error, ErrorKind, Result,

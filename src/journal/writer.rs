@@ -225,7 +225,11 @@ impl Writer {
     pub(super) fn sync(&mut self) -> Result<()> {
         let current = &mut self.current;
         if current.synced < current.at {
-            current.file.sync_data().map_err(|error| failed("syncing", &current.path, error))?;
+            let Current { file, synced, at, zeroed, .. } = &mut *current;
+            zeroed
+                .go_ahead(&**file, (*synced, *at), self.shape.file_bytes)
+                .and_then(|()| file.sync_data())
+                .map_err(|error| failed("syncing", &current.path, error))?;
             current.synced = current.at;
             // What was allocated behind the end of the file before is given back, now that this one says where that is. If
             // it fails the file is longer than it need be.
