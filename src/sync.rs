@@ -13,6 +13,7 @@
 //! does not model), and run under many schedules each (`sync/schedules.rs`, which says how one is run again). The others
 //! are built with them too and cannot run then; the library by itself never is.
 
+mod herd;
 #[cfg(test)]
 #[cfg(shuttle)]
 mod model;
@@ -22,6 +23,7 @@ pub(crate) mod schedules;
 
 use crate::{Error, ErrorKind};
 use atomic::{AtomicBool, Ordering};
+pub(crate) use herd::{Held, Herd};
 #[cfg(all(test, shuttle))]
 use model::{Builder, JoinHandle};
 #[cfg(all(test, shuttle))]

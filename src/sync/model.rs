@@ -14,7 +14,7 @@
 //!   that. The one mistake that is left to a time-out, a panic that latches and wakes nobody, is not explored.
 //! - Waking without a notification, which the operating system may do: it can only make a waiter look once more.
 
-use shuttle::sync;
+pub(super) use shuttle::sync;
 pub(crate) use shuttle::{
     sync::atomic,
     thread::{Builder, JoinHandle, scope, yield_now},
