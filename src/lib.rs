@@ -134,6 +134,11 @@ pub mod segments {
     pub use crate::sink::segments::{Compaction, SegmentOptions, SegmentSink};
 }
 
+/// Journals as files: see [`Builder::journal`] for the one that an engine keeps.
+pub mod journals {
+    pub use crate::journal::verify::{Verified, verify};
+}
+
 /// Doors for the fuzz targets and nobody else: compiled only under `--cfg fuzzing`.
 #[cfg(fuzzing)]
 pub mod fuzzing {

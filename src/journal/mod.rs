@@ -43,6 +43,7 @@ mod record;
 mod recovery;
 mod ring;
 mod varint;
+pub(crate) mod verify;
 mod writer;
 mod zeroed;
 

@@ -64,13 +64,13 @@ pub(crate) struct Opened {
 }
 
 /// A file of the directory.
-struct Found {
+pub(super) struct Found {
     name: u64,
-    path: PathBuf,
-    file: Box<dyn DiskFile>,
-    header: FileHeader,
+    pub(super) path: PathBuf,
+    pub(super) file: Box<dyn DiskFile>,
+    pub(super) header: FileHeader,
     /// What it says of the end of the file before.
-    begin: Option<FileEnd>,
+    pub(super) begin: Option<FileEnd>,
 }
 
 impl Opened {
@@ -198,7 +198,7 @@ fn named(path: &Path, error: &Error) -> Error {
 }
 
 /// The journal's files, from the oldest on, and what was left of files that were being made.
-fn list(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Found>, Vec<PathBuf>)> {
+pub(super) fn list(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Found>, Vec<PathBuf>)> {
     let (mut found, mut spares) = (Vec::new(), Vec::new());
     for name in disk.list(directory).map_err(|error| failed("listing", directory, error))? {
         let path = directory.join(&name);
