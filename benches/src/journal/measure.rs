@@ -7,20 +7,28 @@ use crate::{
     peer::Peer,
     pond::{Pond, operation, settings},
     sync::{Barrier, channel, scope},
-    table::Figures,
+    table::{Figures, median},
     workload::{INDEX, Keys, Kind, Mix, Plan, Workload},
 };
-use millpond::{Builder, Journal};
+use millpond::{
+    Builder, Journal,
+    disk::{Disk, SystemDisk},
+    journals::verify,
+};
 use std::{
     collections::BTreeSet,
     fs,
+    hint::black_box,
     mem::ManuallyDrop,
     path::{Path, PathBuf},
     time::Duration,
 };
+use twox_hash::XxHash3_64;
 
+/// In which memory that was given back is used again: see `in_process`.
+pub(super) const READING: &str = "reading";
 /// All measurements, by name.
-pub(super) const TASKS: [&str; 4] = ["none", "interval", "batches", "singles"];
+pub(super) const TASKS: [&str; 5] = ["none", "interval", READING, "batches", "singles"];
 
 const INTERVAL: Journal = Journal::Interval(Duration::from_millis(100));
 /// Operations of a batch that is one sync.
@@ -34,6 +42,13 @@ const RAW_PARTS: usize = 4;
 const MEMORY_BYTES: usize = 256 << 20;
 /// How often it is looked whether all is on the medium.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Where a journal's files are copied to that are opened again.
+const COPY: &str = "copy";
+/// How often a log is read.
+const READS: usize = 5;
+/// Bytes that are checksummed at once, at which XXH3 is at its quickest.
+const SUMMED_BYTES: usize = 64 * 1024;
 
 /// How much is measured.
 pub(super) struct Size {
@@ -64,6 +79,7 @@ pub(super) fn run(task: &str, size: &Size, directory: &Path) -> Result<Figures, 
     match task {
         "none" => none(size),
         "interval" => interval(size, directory),
+        READING => reading(size, directory),
         "batches" => batches(size, directory),
         "singles" => singles(size, WRITERS, directory),
         // To be looked at by hand: nothing is promised of fewer.
@@ -163,6 +179,48 @@ fn singles(size: &Size, writers: usize, directory: &Path) -> Result<Figures, Str
         .with("raw_syncs", syncs))
 }
 
+/// What such a log takes to be read, beside what cannot be done without.
+fn reading(size: &Size, directory: &Path) -> Result<Figures, String> {
+    let workload = Workload::new(&size.plan(size.operations, Mix::Updates));
+    let operations = workload.len() as u64;
+    let pond = pond(Some((directory, INTERVAL)))?;
+    workload.operations().for_each(|operation| pond.submit(&operation));
+    let copy = directory.join(COPY);
+    copy_synced(&pond, directory, &copy)?;
+    let (mut read, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..READS {
+        let watch = Stopwatch::start();
+        let verified = verify(&copy).map_err(|error| error.to_string())?;
+        read.push(ratio(watch.nanos(), verified.bytes));
+        // One more, by which it is known that the last was there.
+        if verified.operations != operations + 1 || verified.torn.is_some() {
+            return Err(format!("of {operations} operations and one the journal has {verified:?}"));
+        }
+        floor.push(copy_and_sum(&copy, verified.bytes)?);
+    }
+    Ok(Figures::default().with("read_ns", median(&read)).with("copy_ns", median(&floor)))
+}
+
+/// What reading a log cannot do without: its bytes copied out of the page cache, and their checksum. Nanoseconds a byte.
+fn copy_and_sum(directory: &Path, bytes: u64) -> Result<f64, String> {
+    let wrong = |error: std::io::Error| format!("reading the journal: {error}");
+    let (mut buffer, mut nanos, mut left) = (Vec::new(), 0, bytes);
+    for path in files(directory)? {
+        let file = SystemDisk.open(&path).map_err(wrong)?;
+        let length = file.length().map_err(wrong)?.min(left);
+        left -= length;
+        let watch = Stopwatch::start();
+        // One buffer for all files, as where it is read.
+        buffer.resize(buffer.len().max(usize::try_from(length).unwrap_or(0)), 0);
+        let part = buffer.get_mut(..usize::try_from(length).unwrap_or(0)).unwrap_or_default();
+        file.read_exact_at(part, 0).map_err(wrong)?;
+        let sum = part.chunks(SUMMED_BYTES).fold(0, XxHash3_64::oneshot_with_seed);
+        nanos += watch.nanos();
+        black_box(sum);
+    }
+    Ok(ratio(nanos, bytes))
+}
+
 /// A part of each writer's operations, all writers at once; nanoseconds until the last had finished.
 fn submit_part(pond: &Pond, workloads: &[Workload], part: usize, parts: usize) -> u64 {
     let ready = Barrier::new(workloads.len() + 1);
@@ -187,7 +245,7 @@ fn submit_part(pond: &Pond, workloads: &[Workload], part: usize, parts: usize) -
 
 /// Opens what is on the medium as another engine: it must come to the documents that one without a journal comes to.
 fn check(pond: &Pond, workloads: &[Workload], directory: &Path) -> Result<(), String> {
-    let copy = directory.join("copy");
+    let copy = directory.join(COPY);
     copy_synced(pond, directory, &copy)?;
     let (known, again) = (self::pond(None)?, self::pond(Some((&copy, INTERVAL)))?);
     let mut ids = BTreeSet::new();
