@@ -65,6 +65,8 @@ pub struct Stats {
 pub struct JournalStats {
     /// Bytes of all its files, with what is allocated ahead.
     pub bytes: u64,
+    /// Bytes of it that were written.
+    pub used: u64,
     /// What was cut off its end when it was opened, because it was being written when the process or the machine stopped:
     /// the file, the place and the reason.
     pub torn: Option<String>,

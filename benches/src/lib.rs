@@ -18,6 +18,7 @@ pub mod workload;
 // What is measured.
 pub mod baseline;
 pub mod floors;
+pub mod folding;
 pub mod peer;
 pub mod pond;
 

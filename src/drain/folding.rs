@@ -2,20 +2,20 @@
 //!
 //! # Design
 //! The oldest file is read from its beginning. Where an operation in it is part of something that has not settled, an entry or
-//! a flight, that is written to the end of the stream, as it is now: folded with all that came since, once for the file.
-//! When all of that is on the medium the file is removed. So while the sink is away, and the same documents change over and
-//! over, the files hold about what the shards hold.
+//! a flight, that is written to the end of the stream, as it is now: folded with all that came since. When all of that is on
+//! the medium the file is removed. So while the sink is away, and the same documents change over and over, the files hold
+//! about what the shards hold.
+//!
+//! What was written again stands behind this file, so the others of its operations that this file has, and all that
+//! files behind it have from before, are passed over: each entry has the number of the file to which it was last written as a
+//! whole (`shard/arrival.rs`). Without that a key that changes all the time, and so has operations in every file, would be written
+//! again for each of them, and the files would hold nothing else.
 //!
 //! # Why every operation is asked about
 //! It would be less work to ask only about those with which something begins: what stands has one oldest operation, in one
 //! file. But that need not be the oldest file in which it has one. Where a flight is written again while newer operations of
-//! its key wait, and is put back under them, an older file than the one it begins in has the newer part.
-//!
-//! To know of each entry in which files it stands would cost memory for each, all the time. Asking costs a look under the
-//! shard's lock for each operation in the file, some 200 ns, once in its life.
-//!
-//! # What it takes
-//! The file in memory, and some 50 bytes for each key of it that stands.
+//! its key wait, and is put back under them, an older file than the one it begins in has the newer part. Asking costs a look
+//! under the shard's lock for each operation in the file, some 200 ns, once in its life.
 //!
 //! # Order
 //! The place is taken under the key's shard lock, where it is seen that it stands: what settles it comes behind. Of a flight
@@ -25,74 +25,66 @@ use crate::{
     Result,
     document::IndexId,
     journal::{Admitted, Kind, Log, Moved, Place, Record, key},
-    shard::Bank,
+    shard::{Bank, FILES_MAX},
 };
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 
-/// What a document that waits costs in memory beside its operation, less what it costs in a record.
-const BESIDE: u64 = 110;
 /// Files that go in one call at most: others wait for their turn.
-const FILES_MAX: u32 = 64;
+const ROUNDS_MAX: u32 = 64;
 /// So many operations are looked at between two looks at the interval.
 const LOOK: u32 = 256;
 
 /// Has the oldest files go, where there is more than what stands needs. `keep` is called now and then.
 pub(super) fn fold(bank: &Bank, journal: &Log, mut keep: impl FnMut() -> Result<()>) -> Result<()> {
-    let mut folded = Ok(true);
-    for _ in 0..FILES_MAX {
-        folded = fold_one(bank, journal, &mut keep);
-        if !matches!(folded, Ok(true)) {
+    for _ in 0..ROUNDS_MAX {
+        if !fold_one(bank, journal, &mut keep)? {
             break;
         }
+        journal.folding.end_round();
     }
-    journal.end_folding();
-    folded.map(drop)
+    Ok(())
 }
 
 /// The oldest file; false where it is to stay.
 fn fold_one(bank: &Bank, journal: &Log, keep: &mut impl FnMut() -> Result<()>) -> Result<bool> {
-    let _folding = journal.begin_folding();
     let Some(oldest) = journal.oldest(standing_bytes(bank))? else { return Ok(false) };
-    // What of each key was written again last, from which seq to which.
-    let mut done: HashMap<(IndexId, &str), (u64, u64), RandomState> = HashMap::default();
+    let files = Files { oldest: oldest.number(), current: journal.number()? };
     let mut count = 0;
     oldest.each(|name, id, seq| {
         count += 1;
         if count % LOOK == 0 {
             keep()?;
         }
-        let Some(index) = bank.indices.find(name) else { return Ok(()) };
-        if done.get(&(index, id)).is_some_and(|(first, last)| (*first..=*last).contains(&seq)) {
-            return Ok(());
+        match bank.indices.find(name) {
+            Some(index) => move_one(bank, journal, (index, id, seq), files),
+            None => Ok(()),
         }
-        if let Some(moved) = move_one(bank, journal, index, id, seq)? {
-            done.insert((index, id), moved);
-        }
-        Ok(())
     })?;
     journal.remove_folded(&oldest)
 }
 
-/// About what all that has not settled would take in the journal.
+/// About what all that has not settled takes in the journal.
 fn standing_bytes(bank: &Bank) -> u64 {
-    let documents: usize =
-        (0..bank.shard_count()).map(|n| bank.with(n, |shard| shard.pending_documents())).sum();
-    let held = bank.memory.pending() as u64;
-    held.saturating_sub(documents as u64 * BESIDE).max(documents as u64 * 32)
+    (0..bank.shard_count()).map(|shard| bank.with(shard, |shard| shard.standing_bytes())).sum()
+}
+
+/// The numbers of two files.
+#[derive(Clone, Copy)]
+struct Files {
+    oldest: u64,
+    /// That is being written.
+    current: u64,
 }
 
 /// Places that were taken for what is written again, and what goes there.
 struct Taken {
     moved: Place,
-    first_seq: u64,
     last_seq: u64,
     /// The bounds, where it may be out and is not repeatable.
     bounds: Option<Place>,
 }
 
-/// Writes what an operation is part of again, if that stands; from which seq to which that goes.
-fn move_one(bank: &Bank, journal: &Log, index: IndexId, id: &str, seq: u64) -> Result<Option<(u64, u64)>> {
+/// Writes what an operation is part of again, if that stands, and is not written behind this file already.
+fn move_one(bank: &Bank, journal: &Log, (index, id, seq): (IndexId, &str, u64), files: Files) -> Result<()> {
     let place = bank.place(index, id);
     let mut moved = Part::default();
     let mut bounds = Part::default();
@@ -101,6 +93,10 @@ fn move_one(bank: &Bank, journal: &Log, index: IndexId, id: &str, seq: u64) -> R
         let mut is_there = false;
         let taken = bank.with(place.shard, |shard| {
             let standing = shard.standing(place.tag, index, id, seq)?;
+            let are_few = files.current - files.oldest < FILES_MAX;
+            if are_few && standing.arrival.is_written_behind(files.oldest) {
+                return None;
+            }
             is_there = true;
             let (first_seq, last_seq) = (standing.first_seq, standing.last_seq);
             moved.write(&Record::Moved(Moved {
@@ -123,23 +119,24 @@ fn move_one(bank: &Bank, journal: &Log, index: IndexId, id: &str, seq: u64) -> R
                 return None;
             }
             let place = moved.take(journal)?;
+            standing.arrival.set_written(files.current);
             let bounds = if may_be_out { bounds.take(journal) } else { None };
-            Some(Taken { moved: place, first_seq, last_seq, bounds })
+            Some(Taken { moved: place, last_seq, bounds })
         });
-        if let Some(Taken { moved: place, first_seq, last_seq, bounds: second }) = taken {
+        if let Some(Taken { moved: place, last_seq, bounds: second }) = taken {
             journal.fill_as(Kind::Moved, place, last_seq, &moved.body);
             if let Some(place) = second {
                 journal.fill_as(Kind::Bounds, place, last_seq, &bounds.body);
             }
             bounds.give_back(journal);
-            return Ok(Some((first_seq, last_seq)));
+            return Ok(());
         }
         let made =
             if is_there { moved.make_room(journal).and_then(|()| bounds.make_room(journal)) } else { Ok(()) };
         if !is_there || made.is_err() {
             moved.give_back(journal);
             bounds.give_back(journal);
-            return made.map(|()| None);
+            return made;
         }
     }
 }

@@ -52,7 +52,7 @@ impl Drain {
             }
             let now_us = self.parts.clock.now_us();
             if !self.has_keeper.load(Ordering::Relaxed) {
-                self.keep_journal(now_us)?;
+                self.keep_journal(now_us, false)?;
             }
             if let Some(until_us) = self.late_until_us(now_us) {
                 return Ok(Begun::Wait { until_us });

@@ -14,7 +14,7 @@
 use super::{Begun, Dispatch, Drain, folding};
 use crate::{
     ErrorKind, Result,
-    journal::{self, Admitted, Kind, Place, Record},
+    journal::{self, Admitted, Kind, Log, Place, Record},
     shard::Flight,
     sync::atomic::Ordering,
 };
@@ -100,13 +100,19 @@ impl Drain {
         self.has_keeper.store(true, Ordering::Relaxed);
     }
 
-    /// What the journal needs done from time to time.
-    pub(crate) fn keep_journal(&self, now_us: u64) -> Result<()> {
+    /// What the journal needs done from time to time; `is_called`: somebody waits for its files to be looked at.
+    pub(crate) fn keep_journal(&self, now_us: u64, is_called: bool) -> Result<()> {
         let Some(journal) = &self.parts.journal else { return Ok(()) };
         journal.keep_interval(now_us)?;
-        if !journal.is_to_be_cleaned(now_us)? {
+        if !is_called && !journal.is_to_be_cleaned(now_us)? {
             return Ok(());
         }
+        let cleaned = self.clean_journal(journal);
+        journal.folding.end_round();
+        cleaned
+    }
+
+    fn clean_journal(&self, journal: &Log) -> Result<()> {
         let settled = self.bank.watermark(self.parts.clock.wall_us());
         let is_late = self.is_anything_late();
         journal.remove_settled(settled, is_late)?;

@@ -13,7 +13,7 @@ use crate::{
     journal::{self, Admitted, Log, Marks, Names, Opened, Place, Record, Verb},
     merge::NetRef,
     shard::{Bank, Kind, Restored, Tally},
-    sync::{Condvar, Mutex, Thread, spawn, wait_for},
+    sync::{Condvar, LatchOnPanic, Mutex, Thread, spawn, wait_for},
 };
 use std::sync::{Arc, Weak};
 
@@ -98,7 +98,7 @@ impl Shared {
 
     /// What has not settled is sent by the next engine on this journal.
     pub(super) fn leave_to_journal(&self) {
-        self.keeper.stop();
+        self.keeper.stop(self.journal.as_deref());
         if let Some(journal) = &self.journal {
             // A failure has latched the engine, and the next one finds what is on the medium.
             let _ = journal.sync();
@@ -110,7 +110,7 @@ impl Shared {
 
     /// Everything has settled.
     pub(super) fn close_journal(&self) -> Result<()> {
-        self.keeper.stop();
+        self.keeper.stop(self.journal.as_deref());
         match &self.journal {
             Some(journal) => {
                 let watermark = self.bank.watermark(self.clock.wall_us());
@@ -254,7 +254,14 @@ pub(super) fn start_journal(
 #[derive(Default)]
 pub(super) struct Keeper {
     thread: Mutex<Option<Thread>>,
-    stop: Arc<(Mutex<bool>, Condvar)>,
+    asked: Arc<(Mutex<Asked>, Condvar)>,
+}
+
+/// What the thread is asked for.
+#[derive(Default)]
+struct Asked {
+    to_stop: bool,
+    to_look: bool,
 }
 
 impl Keeper {
@@ -262,14 +269,22 @@ impl Keeper {
     pub(super) fn start(&self, shared: &Shared) -> Result<()> {
         let Some(journal) = &shared.journal else { return Ok(()) };
         let (period, drain, clock) = (journal.period(), Arc::clone(&shared.drain), shared.clock.clone());
-        let stop = Arc::clone(&self.stop);
+        let (asked, latch) = (Arc::clone(&self.asked), Arc::clone(&shared.bank.latch));
         let body = move || {
-            let (stopping, told) = &*stop;
-            let mut stopping = stopping.lock();
-            while !*stopping {
-                wait_for(told, &mut stopping, period);
+            let _alarm = LatchOnPanic::new(&latch, "keeping the journal");
+            let (state, told) = &*asked;
+            loop {
+                let mut state = state.lock();
+                if !state.to_stop && !state.to_look {
+                    wait_for(told, &mut state, period);
+                }
+                let is_called = std::mem::take(&mut state.to_look);
+                if state.to_stop {
+                    return;
+                }
+                drop(state);
                 // A journal that fails latches the engine.
-                if !*stopping && drain.keep_journal(clock.now_us()).is_err() {
+                if drain.keep_journal(clock.now_us(), is_called).is_err() {
                     return drain.signal_all();
                 }
             }
@@ -278,13 +293,21 @@ impl Keeper {
             .map_err(|error| crate::Error::io("starting the journal's thread", error))?;
         *self.thread.lock() = Some(thread);
         shared.drain.is_kept();
+        let asked = Arc::clone(&self.asked);
+        journal.folding.set_keeper(Some(Box::new(move || {
+            asked.0.lock().to_look = true;
+            asked.1.notify_all();
+        })));
         Ok(())
     }
 
     /// Stops it.
-    pub(super) fn stop(&self) {
-        *self.stop.0.lock() = true;
-        self.stop.1.notify_all();
+    pub(super) fn stop(&self, journal: Option<&Log>) {
+        if let Some(journal) = journal {
+            journal.folding.set_keeper(None);
+        }
+        self.asked.0.lock().to_stop = true;
+        self.asked.1.notify_all();
         if let Some(thread) = self.thread.lock().take() {
             // One that panicked has latched the engine.
             let _ = thread.join();

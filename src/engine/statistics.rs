@@ -76,9 +76,9 @@ impl Engine {
             oldest_age: oldest_us.map(age),
             longest_wait: Duration::from_micros(totals.longest_wait_us),
             last_failure: self.shared.drain.counters.last_failure(),
-            journal: self.shared.journal.as_ref().map(|journal| JournalStats {
-                bytes: journal.bytes(),
-                torn: journal.torn().map(str::to_owned),
+            journal: self.shared.journal.as_ref().map(|journal| {
+                let (bytes, used) = journal.bytes();
+                JournalStats { bytes, used, torn: journal.torn().map(str::to_owned) }
             }),
             indices,
         }

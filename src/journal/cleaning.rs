@@ -13,10 +13,6 @@
 //! keys. It is written only while nothing that was sent can still be carried out: whoever opens a log that ends with it takes
 //! it for closed.
 //!
-//! # Where folding cannot keep up
-//! Who begins a file then waits until the one that is being folded is done: a file begins for each that goes. So the files do not
-//! grow without bound, and who submits is slowed to what the folding takes.
-//!
 //! # How much is written again
 //! Files are folded when they hold more than some times of what stands. That is an estimate, and if it were too low files would
 //! be written over and over for nothing. So not more is written again than [`AGAIN`] allows for what was accepted.
@@ -27,18 +23,11 @@ use super::{
     is_due,
     record::Record,
 };
-use crate::{
-    ErrorKind, Result,
-    sync::{MutexGuard, atomic::Ordering},
-};
+use crate::{ErrorKind, Result, sync::atomic::Ordering};
 
 /// The full files may have so many times what stands, in tenths, beside the one that is written and the next.
-const TENTHS: u64 = 22;
-/// So many files more, and half as much again, and they become full faster than they are folded.
-const BEHIND: u64 = 4;
-/// For so many bytes accepted,
-const CAME: u64 = 2;
-/// so many may be written again.
+const TENTHS: u64 = 18;
+/// For each byte accepted so many may be written again.
 const AGAIN: u64 = 3;
 
 impl Log {
@@ -103,34 +92,19 @@ impl Log {
     /// be, or as much was written again already as may be.
     pub(crate) fn oldest(&self, standing: u64) -> Result<Option<Oldest>> {
         let most = standing / 10 * TENTHS;
+        self.folding.set_old_max(most);
         let oldest = self.commit.with_writer(|writer| {
             let (old, bodies) = (writer.old_bytes(), writer.bodies());
-            let is_allowed = bodies.moved / AGAIN <= bodies.came / CAME + writer.file_bytes();
+            let is_allowed = bodies.moved / AGAIN <= bodies.came + writer.file_bytes();
             let is_to_go = old > most && is_allowed;
-            self.behind
-                .store(is_to_go && old > most + most / 2 + BEHIND * writer.file_bytes(), Ordering::Relaxed);
             Ok(writer.oldest().filter(|_| is_to_go))
         })?;
         oldest.map(Oldest::read).transpose()
     }
 
-    /// Nobody [waits](Self::wait_for_folding) any more while this is not called again.
-    pub(crate) fn end_folding(&self) {
-        self.behind.store(false, Ordering::Relaxed);
-    }
-
-    /// To be held while a file is folded.
-    pub(crate) fn begin_folding(&self) -> MutexGuard<'_, ()> {
-        self.folding.lock()
-    }
-
-    pub(super) fn is_behind(&self) -> bool {
-        self.behind.load(Ordering::Relaxed)
-    }
-
-    /// Returns when the file that is being folded is done.
-    pub(super) fn wait_for_folding(&self) {
-        drop(self.folding.lock());
+    /// The number of the file that is being written: what is placed from now on stands there or behind it.
+    pub(crate) fn number(&self) -> Result<u64> {
+        self.commit.with_writer(|writer| Ok(writer.number()))
     }
 
     /// Removes the oldest file, of which all that stands was written again; false where a flight has settled without its mark,

@@ -209,9 +209,9 @@ impl Commit {
     }
 
     /// Lets a record in that was not let in at first.
-    pub(super) fn let_in(&self, class: Class, needs: (u64, u64), may_rotate: bool) -> Result<Room> {
+    pub(super) fn let_in(&self, class: Class, needs: (u64, u64), old_max: u64) -> Result<Room> {
         let mut writer = self.writer.lock();
-        self.careful(|| writer.let_in(&self.ring, &self.admission, class, needs, may_rotate))
+        self.careful(|| writer.let_in(&self.ring, &self.admission, class, needs, old_max))
     }
 
     /// What was let in will not be placed.

@@ -33,6 +33,7 @@ mod cleaning;
 mod commit;
 mod doubt;
 mod file;
+mod folding;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
 mod group;
@@ -52,13 +53,14 @@ use crate::{
     disk::DirectoryLock,
     document::IndexId,
     sync::{
-        Latch, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Latch,
+        atomic::{AtomicU64, Ordering},
     },
 };
 use admission::{Class, cost_of, words_of};
 use commit::Commit;
 use file::Shape;
+pub(crate) use folding::Folding;
 pub(crate) use oldest::Oldest;
 pub(crate) use open::Opened;
 pub(crate) use record::{KeyRef, Kind, Moved, Operation, Record, Verb};
@@ -115,10 +117,8 @@ pub(crate) struct Log {
     looked_us: AtomicU64,
     /// The highest seq of a flight that settled without its mark; zero without one.
     denied: AtomicU64,
-    /// Files become full faster than they are folded.
-    behind: AtomicBool,
-    /// Held while one is.
-    folding: Mutex<()>,
+    pub(crate) folding: Folding,
+    latch: Arc<Latch>,
     torn: Option<String>,
     _lock: DirectoryLock,
 }
@@ -144,13 +144,13 @@ impl Log {
         let marks = (marks, recovered.ceiling);
         let writer = Writer::open(disk, &directory, names, shape, before, (old, useless), marks)?;
         Ok(Self {
+            latch: Arc::clone(&latch),
             commit: Commit::new(Ring::new(ring_bytes), writer, latch),
             policy,
             synced_us: AtomicU64::new(0),
             looked_us: AtomicU64::new(0),
             denied: AtomicU64::new(0),
-            behind: AtomicBool::new(false),
-            folding: Mutex::new(()),
+            folding: Folding::default(),
             torn,
             _lock: lock,
         })
@@ -175,11 +175,10 @@ impl Log {
     #[cold]
     fn wait_for_room(&self, class: Class, admitted: Admitted) -> Result<Admitted> {
         let needs = (admitted.cost, admitted.aside);
-        let may_rotate = class != Class::Operation || !self.is_behind();
-        let mut room = self.commit.let_in(class, needs, may_rotate)?;
+        let mut room = self.commit.let_in(class, needs, self.folding.old_max(class))?;
         if let Room::Later = room {
-            self.wait_for_folding();
-            room = self.commit.let_in(class, needs, true)?;
+            self.folding.wait(&self.latch);
+            room = self.commit.let_in(class, needs, u64::MAX)?;
         }
         match room {
             Room::Some | Room::Later => Ok(admitted),
@@ -288,9 +287,9 @@ impl Log {
         self.torn.as_deref()
     }
 
-    /// Bytes of all files.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.commit.with_writer(|writer| Ok(writer.bytes())).unwrap_or(0)
+    /// Bytes of all files, and those of them that were written.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        self.commit.with_writer(|writer| Ok((writer.bytes(), writer.used()))).unwrap_or_default()
     }
 
     /// Returns when everything placed up to now is on the medium.

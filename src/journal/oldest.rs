@@ -25,7 +25,8 @@ impl Oldest {
         Ok(Self { path: old.path, bytes, end: old.end })
     }
 
-    pub(super) fn number(&self) -> u64 {
+    /// Its number.
+    pub(crate) fn number(&self) -> u64 {
         self.end.number
     }
 

@@ -253,14 +253,14 @@ impl Writer {
 /// Files: one after another.
 impl Writer {
     /// Lets a record in that was not let in at first: writes what waits, and goes on in the next file where this one is
-    /// full, and it may. `aside`: bytes of its body that will not lie in the ring.
+    /// full. Not where the full files would then have more than `old_max` bytes, and one file. `aside`: bytes of its body that will not lie in the ring.
     pub(super) fn let_in(
         &mut self,
         ring: &Ring,
         admission: &Admission,
         class: Class,
         (cost, aside): (u64, u64),
-        may_rotate: bool,
+        old_max: u64,
     ) -> Result<Room> {
         // What was let in before may still come to as much as the ring holds.
         let needs = ring.bytes() as u64 + cost + aside + self.margin() + LAST_BYTES;
@@ -269,7 +269,8 @@ impl Writer {
             if class == Class::Last && admission.admit(class, cost) {
                 return Ok(Room::Some);
             }
-            if !self.has_room(class, needs) && !may_rotate {
+            let old = self.old_bytes() + self.current.at;
+            if !self.has_room(class, needs) && old > old_max.saturating_add(self.shape.file_bytes) {
                 return Ok(Room::Later);
             }
             if !self.has_room(class, needs)
@@ -358,6 +359,11 @@ impl Writer {
         self.old.front().is_some_and(|old| old.highest_seq <= settled)
     }
 
+    /// The number of the file that is being written.
+    pub(super) fn number(&self) -> u64 {
+        self.current.number
+    }
+
     /// What was written.
     pub(super) fn bodies(&self) -> Bodies {
         self.bodies
@@ -392,6 +398,11 @@ impl Writer {
         self.aside -= aside;
     }
 
+    /// Bytes that were written to the files that are there.
+    pub(super) fn used(&self) -> u64 {
+        self.old_bytes() + self.current.at
+    }
+
     /// Bytes of all files.
     pub(super) fn bytes(&self) -> u64 {
         let files = 1 + u64::from(self.spare.is_some());
@@ -403,7 +414,7 @@ impl Writer {
 #[derive(Debug)]
 pub(super) enum Room {
     Some,
-    /// Another file would have to be begun, and may not.
+    /// Another file would have to be begun, and the full ones have too much.
     Later,
     /// The disk has no space: nothing has changed.
     None(Error),

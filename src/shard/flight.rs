@@ -119,7 +119,7 @@ impl Shard {
             let Some(slot) = self.slab.get(id) else { continue };
             let Some(entry) = &slot.pending else { continue };
             match demand {
-                Demand::Due { arrived_us } if entry.arrived_us > arrived_us => return false,
+                Demand::Due { arrived_us } if entry.arrival.us() > arrived_us => return false,
                 Demand::UpTo { seq } if entry.first_seq > seq => return false,
                 _ => {}
             }
@@ -182,8 +182,8 @@ impl Shard {
             rare: Luggage::of(&aloft, slot.known()),
         });
         if aloft.attempts() == 0 {
-            let oldest_us = taken.oldest_us.get_or_insert(aloft.arrived_us);
-            *oldest_us = (*oldest_us).min(aloft.arrived_us);
+            let oldest_us = taken.oldest_us.get_or_insert(aloft.arrival.us());
+            *oldest_us = (*oldest_us).min(aloft.arrival.us());
         }
         let weight = aloft.weight();
         self.weight.total = self.weight.total + weight - waited;

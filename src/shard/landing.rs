@@ -170,6 +170,7 @@ impl Shard {
             return Some(upper);
         }
         self.misfits(index, composed.misfits);
+        lower.arrival.join(&upper.arrival);
         let Entry { net, last_seq, rare, tally, .. } = upper;
         self.rooms.remove(net);
         lower.replace(&mut self.rooms, &self.scratch);

@@ -30,6 +30,7 @@
 //! before they are dropped, and nobody is woken under it.
 
 mod abandon;
+mod arrival;
 mod bank;
 mod flight;
 mod hangar;
@@ -54,6 +55,7 @@ mod ticket;
 mod tests;
 mod validate;
 
+pub(crate) use arrival::FILES_MAX;
 pub(crate) use bank::{Bank, Place, Refused, Submission};
 pub(crate) use flight::{Demand, Flight, Room, Taken};
 pub(crate) use landing::{Garbage, Settlement};
@@ -242,13 +244,13 @@ impl Shard {
 
     /// When the oldest operation that has not settled arrived.
     pub(crate) fn oldest_us(&self) -> Option<u64> {
-        let flight = self.hangar.first().map(|flight| flight.arrived_us);
+        let flight = self.hangar.first().map(|flight| flight.arrival.us());
         [flight, self.oldest_pending_us()].into_iter().flatten().min()
     }
 
     /// When the oldest pending operation arrived: the next that age will take.
     pub(crate) fn oldest_pending_us(&self) -> Option<u64> {
-        self.slab.first(Order::Age).and_then(|id| Some(self.slab.get(id)?.pending.as_ref()?.arrived_us))
+        self.slab.first(Order::Age).and_then(|id| Some(self.slab.get(id)?.pending.as_ref()?.arrival.us()))
     }
 
     /// Arrival of the oldest pending entry per index, for those met within the first `steps` entries by age.
@@ -257,7 +259,7 @@ impl Shard {
             if let Some((index, entry)) =
                 self.slab.get(id).and_then(|slot| Some((slot.index, slot.pending.as_ref()?)))
             {
-                found(index, entry.arrived_us);
+                found(index, entry.arrival.us());
             }
         }
     }

@@ -16,6 +16,7 @@
 //! 4. Where there is an [`Extra`], it holds something.
 
 use super::{
+    arrival::Arrival,
     hangar::{FlightId, NONE},
     rooms::{Room, Rooms, room_bytes},
     slab::Cell,
@@ -66,8 +67,8 @@ pub(crate) struct Folded<N> {
     pub(crate) net: N,
     pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
-    /// Monotonic time of the first operation folded in: its age.
-    pub(crate) arrived_us: u64,
+    /// Monotonic time of the first operation folded in: its age; and where the journal has it.
+    pub(crate) arrival: Arrival,
     /// What few entries have.
     pub(crate) rare: Option<Box<Rare>>,
     pub(crate) tally: Tally,
@@ -78,8 +79,8 @@ pub(crate) struct Folded<N> {
 /// Without the operation, which may be held in more than one form.
 impl<N> fmt::Debug for Folded<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { first_seq, last_seq, arrived_us, rare, tally, .. } = self;
-        f.debug_tuple("Folded").field(&(first_seq, last_seq, arrived_us)).field(rare).field(tally).finish()
+        let Self { first_seq, last_seq, arrival, rare, tally, .. } = self;
+        f.debug_tuple("Folded").field(&(first_seq, last_seq, arrival.us())).field(rare).field(tally).finish()
     }
 }
 
@@ -140,7 +141,7 @@ impl Entry {
             net: rooms.insert(bytes),
             first_seq: seq,
             last_seq: seq,
-            arrived_us,
+            arrival: Arrival::new(arrived_us),
             rare: None,
             tally: Tally::default(),
             len: length(bytes.len()),
@@ -206,10 +207,10 @@ impl Entry {
             waiting.write_joined(chunk);
             NetOperation::from_shared(chunk.split().freeze())
         };
-        let Self { net, first_seq, last_seq, arrived_us, rare, tally, .. } = self;
+        let Self { net, first_seq, last_seq, arrival, rare, tally, .. } = self;
         rooms.remove(net);
         let len = length(shared.as_net().as_bytes().len());
-        Folded { net: shared, first_seq, last_seq, arrived_us, rare, tally, len }
+        Folded { net: shared, first_seq, last_seq, arrival, rare, tally, len }
     }
 
     /// Bytes of the whole, with the room that its operation has to grow.
@@ -221,9 +222,9 @@ impl Entry {
 impl Aloft {
     /// Waiting again.
     pub(crate) fn into_entry(self, rooms: &mut Rooms) -> Entry {
-        let Self { net, first_seq, last_seq, arrived_us, rare, tally, len } = self;
+        let Self { net, first_seq, last_seq, arrival, rare, tally, len } = self;
         let net = rooms.insert(net.as_net().as_bytes());
-        Folded { net, first_seq, last_seq, arrived_us, rare, tally, len }
+        Folded { net, first_seq, last_seq, arrival, rare, tally, len }
     }
 
     /// Bytes of the whole, with the room that its operation will have where it waits again: nobody can refuse that.
@@ -326,8 +327,7 @@ impl Slot {
 
     /// What queues behind the pending entry, in order.
     pub(crate) fn later(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
-        static NONE: VecDeque<Entry> = VecDeque::new();
-        self.extra.as_ref().map_or(&NONE, |extra| &extra.later).iter()
+        self.extra.as_ref().map(|extra| extra.later.iter()).unwrap_or_default()
     }
 
     /// The entry that the next operation folds into, and whether it queues.

@@ -41,7 +41,7 @@ impl Shard {
         let key = |id| {
             self.slab
                 .get(id)
-                .and_then(|slot: &Slot| slot.pending.as_ref().map(|e| (e.first_seq, e.arrived_us)))
+                .and_then(|slot: &Slot| slot.pending.as_ref().map(|e| (e.first_seq, e.arrival.us())))
         };
         let ages: Vec<_> = self.slab.iter(Order::Age).map(key).collect();
         let rises = ages.windows(2).all(|pair| match pair {

@@ -95,8 +95,8 @@ fn a_file_that_comes_back_since_its_removal_was_not_durable_is_passed_over() {
     let (engine, drainer) = outside.open(Journal::Always).unwrap();
     fill_a_file(&outside, &engine, |n| format!("k{n}"));
     fill_a_file(&outside, &engine, |n| format!("k{n}"));
-    let first = outside.files()[0].clone();
     outside.drain(&drainer);
+    let first = outside.files()[0].clone();
     outside.disk.fail(At::Every(Call::SyncDirectory), When::Before, Fault::Io);
     outside.clock.advance(Duration::from_secs(1));
     assert_eq!(drainer.next().unwrap_err().kind(), ErrorKind::Latched, "the directory cannot be synced");

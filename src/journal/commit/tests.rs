@@ -8,10 +8,11 @@ use crate::{
     },
     journal::{
         admission::{cost_of, words_of},
+        file::{Before, Shape},
         reader::Reader,
         record::{Kind, Record},
         ring::Head,
-        writer::{Before, Marks, Names, Shape},
+        writer::{Marks, Names},
     },
 };
 use std::path::Path;
@@ -45,7 +46,8 @@ fn commit_on(disk: &SimulatedDisk) -> Commit {
     let names = Arc::new(NoNames);
     let before = (Before::default(), Vec::new(), (Marks::default(), 0));
     let disk = Arc::new(disk.clone());
-    let writer = Writer::open(disk, directory, names, shape, before.0, before.1, before.2).unwrap();
+    let writer =
+        Writer::open(disk, directory, names, shape, before.0, (before.1, Vec::new()), before.2).unwrap();
     Commit::new(Ring::new(4096), writer, Arc::default())
 }
 
