@@ -2,6 +2,7 @@
 
 use crate::units;
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use millpond::Journal;
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 const EXAMPLES: &str = "\
@@ -89,6 +90,16 @@ pub struct Replay {
     #[arg(long, value_name = "SINK", value_parser = sink)]
     pub sink: Option<SinkName>,
 
+    /// Keep what is accepted in a journal in this directory, so that the same command started again goes on where it was
+    /// stopped; takes files that do not change, and a sink of segments
+    #[arg(long, value_name = "DIR", requires = "sink")]
+    pub journal: Option<PathBuf>,
+
+    /// When the journal is on the disk: always (before an operation counts as accepted), or interval=TIME, which may lose
+    /// the last TIME in a crash of the machine or the program [default: always]
+    #[arg(long, value_name = "POLICY", value_parser = sync, requires = "journal")]
+    pub sync: Option<Journal>,
+
     /// The most memory that pending operations may take
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::size)]
     pub memory: usize,
@@ -147,6 +158,14 @@ impl std::fmt::Display for SinkName {
             Self::Stdout => f.write_str("ndjson:-"),
             Self::Null => f.write_str("null"),
         }
+    }
+}
+
+fn sync(text: &str) -> Result<Journal, String> {
+    match text.split_once('=') {
+        None if text == "always" => Ok(Journal::Always),
+        Some(("interval", time)) => units::duration(time).map(Journal::Interval),
+        _ => Err("a policy is always or interval=TIME, like interval=100ms".to_owned()),
     }
 }
 

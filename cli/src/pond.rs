@@ -9,7 +9,7 @@
 //! a flag was not given.
 
 pub use millpond::{
-    Engine, Stats,
+    Engine, Source, Stats,
     segments::{SegmentReader, verify},
 };
 
@@ -19,7 +19,7 @@ use crate::{
     sync::Mutex,
 };
 use millpond::{
-    Builder, DeadLetter, DeadLetterFile, DeadLetters, ErrorKind, Full, NdjsonSink, NullSink, Sink,
+    Builder, DeadLetter, DeadLetterFile, DeadLetters, ErrorKind, Full, Journal, NdjsonSink, NullSink, Sink,
 };
 use std::{
     fs, io,
@@ -79,10 +79,16 @@ impl Pond {
         if let Some(operations) = args.batch_ops {
             builder = builder.batch_operations(operations.get());
         }
+        if let Some(directory) = &args.journal {
+            builder = builder.journal(directory, args.sync.unwrap_or(Journal::Always));
+        }
         let mut stdout = None;
         let engine = Self::build(builder, &sink, &mut stdout).map_err(|error| match error.kind() {
             ErrorKind::Config => Failure::Usage(with_flags(error.message())),
-            _ => Failure::Failed(format!("--sink {sink}: {error}")),
+            _ => Failure::Failed(match &args.journal {
+                None => format!("--sink {sink}: {error}"),
+                Some(journal) => format!("--sink {sink} --journal {}: {error}", journal.display()),
+            }),
         })?;
         Ok(Self { engine, sink, dead_letters, stdout })
     }

@@ -42,6 +42,7 @@ pub struct Refusal<'a> {
 pub struct Rejects {
     progress: Progress,
     kept: bool,
+    resumes: bool,
     state: Mutex<State>,
 }
 
@@ -52,10 +53,14 @@ struct State {
 }
 
 impl Rejects {
-    /// Starts with none; `path` is created, or emptied if it is there.
-    pub fn new(path: Option<&Path>, progress: Progress) -> io::Result<Self> {
-        let file = path.map(File::create).transpose()?.map(BufWriter::new);
-        Ok(Self { progress, kept: file.is_some(), state: Mutex::new(State { file, count: 0 }) })
+    /// Starts with none; `path` is created, or emptied if it is there. If the run goes on with an earlier one (`resumes`), it
+    /// is added to, and each refusal is in the file before it counts: a kill must not lose what is not read again.
+    pub fn new(path: Option<&Path>, progress: Progress, resumes: bool) -> io::Result<Self> {
+        let open = |path| {
+            if resumes { File::options().create(true).append(true).open(path) } else { File::create(path) }
+        };
+        let file = path.map(open).transpose()?.map(BufWriter::new);
+        Ok(Self { progress, resumes, kept: file.is_some(), state: Mutex::new(State { file, count: 0 }) })
     }
 
     /// Refuses an operation that came as `lines`.
@@ -88,7 +93,10 @@ impl Rejects {
             self.progress.beside(|| message::warning(&text));
         }
         match &mut state.file {
-            Some(file) => write(file),
+            Some(file) => {
+                write(file)?;
+                if self.resumes { file.flush() } else { Ok(()) }
+            }
             None => write(&mut io::sink()),
         }
     }
@@ -174,7 +182,7 @@ mod tests {
     fn refused_lines_are_written_as_they_came_and_ended_where_they_were_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("rejects.ndjson");
-        let rejects = Rejects::new(Some(&path), Progress::new(None, true)).unwrap();
+        let rejects = Rejects::new(Some(&path), Progress::new(None, true), false).unwrap();
         rejects.refuse(&refusal(b"x", 0), &[b"one\r\n", b"two"]).unwrap();
         rejects.refuse(&refusal(b"x", 0), &[b"three"]).unwrap();
         assert_eq!(rejects.finish().unwrap(), 2);

@@ -58,6 +58,11 @@ impl Sources {
         registry.known.get(number as usize).map_or_else(|| Arc::from(""), |known| Arc::clone(&known.name))
     }
 
+    /// All names, with their marks.
+    fn all(&self) -> Vec<(Arc<str>, Option<u64>)> {
+        self.0.lock().known.iter().map(|known| (Arc::clone(&known.name), known.mark)).collect()
+    }
+
     /// Notes what the journal says of a source.
     pub(super) fn restore(&self, name: &str, mark: Option<u64>) -> Result<u32> {
         let mut registry = self.0.lock();
@@ -140,6 +145,11 @@ impl Engine {
         let engine = self.clone();
         // What is accepted was acknowledged before, or is on the medium since.
         Ok(Source { engine, number, name, mark, stretches: VecDeque::new(), committable: mark })
+    }
+
+    /// The names of all sources that the engine or its journal knows, each with its mark when it last had no handle.
+    pub fn sources(&self) -> Vec<(Arc<str>, Option<u64>)> {
+        self.shared.sources.all()
     }
 }
 

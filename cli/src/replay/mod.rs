@@ -24,6 +24,7 @@
 //! each kind, `DISTINCT_BYTES` to count keys, and the decoder's window.
 
 mod chunk;
+mod identity;
 mod inputs;
 mod queued;
 mod reader;
@@ -36,7 +37,7 @@ use crate::{
     args::{Replay, SinkName},
     failure::{FAILED, Failure, INTERRUPTED, REFUSED, Result, WELL},
     memory, message,
-    pond::{Pond, Stats},
+    pond::{Pond, Source, Stats},
     progress::{Figures, Progress},
     rejects::Rejects,
     sync::{self, Caught, Stop, processors},
@@ -65,13 +66,19 @@ const DRAIN_MAX: Duration = Duration::from_hours(365 * 24);
 /// Runs the command; the exit status, or why it failed.
 pub fn run(args: &Replay) -> Result<u8> {
     let inputs = Inputs::new(args)?;
+    let identities = identity::of_inputs(args, &inputs.sources)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("setting up Ctrl-C", &error))?;
     let report_file = args.report.as_deref().map(report::create).transpose()?;
     let progress = Progress::new(inputs.bytes(), args.quiet);
-    let rejects = Rejects::new(args.rejects.as_deref(), progress.clone()).map_err(|error| {
-        Failure::io(format!("creating {}", flag("--rejects", args.rejects.as_deref())), &error)
-    })?;
+    let rejects =
+        Rejects::new(args.rejects.as_deref(), progress.clone(), args.journal.is_some()).map_err(|error| {
+            Failure::io(format!("creating {}", flag("--rejects", args.rejects.as_deref())), &error)
+        })?;
     let pond = Pond::open(args)?;
+    if let Some(torn) = pond.engine.stats().journal.and_then(|journal| journal.torn) {
+        message::warning(&format!("the journal's end was torn and is cut: {torn}"));
+    }
+    let handles = identity::open(&pond.engine, &identities)?;
     if let (None, SinkName::Segments(path), false) = (&args.sink, &pond.sink, args.quiet) {
         message::note(&format!("writing segments to {}", path.display()));
     }
@@ -83,10 +90,11 @@ pub fn run(args: &Replay) -> Result<u8> {
         pond,
         documents: 0,
         bytes_in: 0,
+        seen: 0,
         peak_anonymous_bytes: memory::anonymous_bytes(),
         failure: None,
     };
-    replay.fold(args, inputs.clone())?;
+    replay.fold(args, inputs.clone(), handles)?;
     replay.drain()?;
     replay.progress.clear();
     replay.finish(args, &inputs, report_file)
@@ -107,6 +115,8 @@ struct Run {
     documents: u64,
     /// Bytes of the lines accepted, as far as the writers have ended.
     bytes_in: u64,
+    /// Operations that an earlier run had accepted, as far as the writers have ended.
+    seen: u64,
     peak_anonymous_bytes: Option<u64>,
     /// The first thing that went wrong.
     failure: Option<Failure>,
@@ -121,15 +131,20 @@ enum Event {
 
 impl Run {
     /// Reads all input into the engine, or as much as there is time for.
-    fn fold(&mut self, args: &Replay, inputs: Inputs) -> Result {
-        let writers = args.writers.map_or_else(writers_default, NonZeroUsize::get).min(WRITERS_MAX);
+    fn fold(&mut self, args: &Replay, inputs: Inputs, mut handles: Vec<Source>) -> Result {
+        let is_journaled = args.journal.is_some();
+        // The operations of a source are submitted in order, by one thread.
+        let writers = if is_journaled { 1 } else { writers(args) };
+        let marks = handles.iter().map(|handle| handle.mark().unwrap_or(0)).collect();
         let (events, ended) = unbounded();
-        let submitter = || {
+        let mut submitter = || {
             let capacity = DISTINCT_BYTES / size_of::<u64>() / writers;
             let rejects = Arc::clone(&self.rejects);
-            Submitter::new(self.pond.engine.clone(), rejects, inputs.names(), self.stop.clone(), capacity)
+            let handles = std::mem::take(&mut handles);
+            let engine = self.pond.engine.clone();
+            Submitter::new(engine, handles, rejects, inputs.names(), self.stop.clone(), capacity)
         };
-        let spread = if writers == 1 && inputs.are_at_hand() {
+        let spread = if writers == 1 && !is_journaled && inputs.are_at_hand() {
             Spread::to_engine(submitter())
         } else {
             let (recycle, recycled) = unbounded();
@@ -148,6 +163,7 @@ impl Run {
             rejects: Arc::clone(&self.rejects),
             stop: self.stop.clone(),
             position: self.progress.position(),
+            marks,
         };
         start_reader(reader, inputs, &events)?;
 
@@ -162,6 +178,7 @@ impl Run {
                         Ok(end) => {
                             self.documents += end.documents;
                             self.bytes_in += end.bytes_in;
+                            self.seen += end.seen;
                         }
                         Err(failure) => self.fail(failure),
                     }
@@ -224,6 +241,7 @@ impl Run {
         let report = Report {
             stats: self.pond.engine.stats(),
             bytes_in: self.bytes_in,
+            seen: self.seen,
             documents: self.documents,
             rejected,
             time: self.progress.started().elapsed(),
@@ -292,6 +310,10 @@ fn panicked(thread: &str, panic: &(dyn Any + Send)) -> Failure {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     Failure::Failed(format!("thread {thread} panicked: {text}"))
+}
+
+fn writers(args: &Replay) -> usize {
+    args.writers.map_or_else(writers_default, NonZeroUsize::get).min(WRITERS_MAX)
 }
 
 fn writers_default() -> usize {

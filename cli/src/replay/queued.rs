@@ -6,6 +6,8 @@ use twox_hash::XxHash3_64;
 
 /// Operations that are submitted at once.
 pub(super) const BATCH: usize = 64;
+/// Operations that are submitted at once under a journal: one sync of the disk serves them all.
+pub(super) const JOURNALED_BATCH: usize = 4096;
 
 /// One operation, as it borrows from the input or from a chunk.
 #[derive(Clone, Copy, Debug)]

@@ -40,6 +40,8 @@ pub(super) struct Reader {
     pub(super) rejects: Arc<Rejects>,
     pub(super) stop: Stop,
     pub(super) position: Arc<AtomicU64>,
+    /// With a journal, the last line of each input that an earlier run had accepted.
+    pub(super) marks: Vec<u64>,
 }
 
 impl Reader {
@@ -51,7 +53,9 @@ impl Reader {
             let lines = source
                 .open(Arc::clone(&self.position))
                 .map_err(|error| Failure::io(format!("opening {name}"), &error))?;
-            let step = Step { reader: &mut *self, name: &name, lines, action: Vec::new(), body: Vec::new() };
+            let mark = self.marks.get(number).copied().unwrap_or(0);
+            let step =
+                Step { mark, reader: &mut *self, name: &name, lines, action: Vec::new(), body: Vec::new() };
             let read = step.run();
             self.spread.send_all();
             read?;
@@ -64,6 +68,8 @@ impl Reader {
 struct Step<'a> {
     reader: &'a mut Reader,
     name: &'a str,
+    /// Up to this line an earlier run has refused what it refuses.
+    mark: u64,
     lines: Lines,
     action: Vec<u8>,
     body: Vec<u8>,
@@ -218,7 +224,9 @@ impl Step<'_> {
             reason: &bad.message,
         };
         let (body, lines) = (&self.body, &mut self.lines);
-        let written = if too_long {
+        let written = if number <= self.mark {
+            if too_long { lines.rest(|_| Ok::<_, io::Error>(())) } else { Ok(()) }
+        } else if too_long {
             rejects.refuse_with(&refusal, |out| {
                 out.write_all(action)?;
                 out.write_all(body)?;
@@ -233,6 +241,9 @@ impl Step<'_> {
     }
 
     fn refuse(&self, line: u64, offset: usize, text: &[u8], reason: &str, lines: &[&[u8]]) -> Result {
+        if line <= self.mark {
+            return Ok(());
+        }
         let refusal = Refusal { source: self.name, line, offset, text, reason };
         self.reader.rejects.refuse(&refusal, lines).map_err(|error| unwritable(&error))
     }
@@ -244,6 +255,9 @@ impl Step<'_> {
             units::count(LINE_BYTES_MAX as u64)
         );
         let line = self.lines.number();
+        if line <= self.mark {
+            return self.lines.rest(|_| Ok(())).map_err(|error: io::Error| self.unreadable(&error));
+        }
         let refusal = Refusal { source: self.name, line, offset: 0, text: start, reason: &reason };
         let (rejects, lines) = (Arc::clone(&self.reader.rejects), &mut self.lines);
         let written = rejects.refuse_with(&refusal, |out| {

@@ -26,6 +26,8 @@ pub(super) struct Report<'a> {
     pub(super) stats: Stats,
     /// Bytes of the lines that were accepted.
     pub(super) bytes_in: u64,
+    /// Operations that an earlier run had accepted, by the journal.
+    pub(super) seen: u64,
     /// Distinct keys.
     pub(super) documents: u64,
     /// Input lines that were refused.
@@ -62,6 +64,7 @@ impl Report<'_> {
                 "writers": args.writers,
                 "batch_bytes": args.batch_bytes,
                 "batch_ops": args.batch_ops,
+                "journal": args.journal,
                 "rejects": args.rejects,
                 "dead_letters": args.dead_letters,
             },
@@ -70,6 +73,10 @@ impl Report<'_> {
             "operations_in": self.operations_in(),
             "operations_out": stats.operations_out,
             "operations_folded": stats.operations_folded,
+            "operations_seen": self.seen,
+            "operations_restored": stats.operations_restored,
+            "journal_bytes": stats.journal.as_ref().map(|journal| journal.bytes),
+            "journal_torn": stats.journal.as_ref().and_then(|journal| journal.torn.as_deref()),
             "bytes_in": self.bytes_in,
             "bytes_out": stats.bytes_out,
             "documents": self.documents,
@@ -116,6 +123,8 @@ impl Report<'_> {
         }
         text.push('\n');
         for (name, count, always) in [
+            ("read before", self.seen, self.args.journal.is_some()),
+            ("restored", stats.operations_restored, self.args.journal.is_some()),
             ("noops", stats.noops, true),
             ("not found", stats.not_found, false),
             ("conflicts", stats.conflicts, false),

@@ -1,26 +1,32 @@
 //! A submitter: hands operations to the engine, in order, and counts what was accepted.
 
-use super::{queued::Queued, reader::unwritable};
+use super::{
+    queued::{BATCH, JOURNALED_BATCH, Queued},
+    reader::unwritable,
+};
 use crate::{
     distinct::Distinct,
     failure::{Failure, Result},
-    pond::Engine,
+    pond::{Engine, Source},
     rejects::{Refusal, Rejects},
     sync::Stop,
 };
-use millpond::{ErrorKind, Operation};
+use millpond::{BatchError, ErrorKind, Operation};
 use std::{io, sync::Arc};
 
 /// Submits the operations of one thread.
 #[derive(Debug)]
 pub(super) struct Submitter {
     engine: Engine,
+    /// With a journal, the handle of each input.
+    handles: Vec<Source>,
     rejects: Arc<Rejects>,
     /// What the inputs are called.
     sources: Arc<[String]>,
     stop: Stop,
     distinct: Distinct,
     bytes_in: u64,
+    seen: u64,
 }
 
 /// What was accepted.
@@ -30,18 +36,27 @@ pub(super) struct End {
     pub(super) documents: u64,
     /// Bytes of the operations that were accepted, as bulk lines.
     pub(super) bytes_in: u64,
+    /// Operations that an earlier run had accepted, by the journal.
+    pub(super) seen: u64,
 }
 
 impl Submitter {
-    /// `distinct_capacity` hashes are held in memory to count keys.
+    /// `handles` are those of all inputs, or none. `distinct_capacity` hashes are held in memory to count keys.
     pub(super) fn new(
         engine: Engine,
+        handles: Vec<Source>,
         rejects: Arc<Rejects>,
         sources: Arc<[String]>,
         stop: Stop,
         distinct_capacity: usize,
     ) -> Self {
-        Self { engine, rejects, sources, stop, distinct: Distinct::new(distinct_capacity), bytes_in: 0 }
+        let distinct = Distinct::new(distinct_capacity);
+        Self { engine, handles, rejects, sources, stop, distinct, bytes_in: 0, seen: 0 }
+    }
+
+    /// How many operations are to be submitted at once: under a journal they wait for the disk together.
+    pub(super) fn batch(&self) -> usize {
+        if self.handles.is_empty() { BATCH } else { JOURNALED_BATCH }
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -51,6 +66,11 @@ impl Submitter {
     /// Submits operations of one source as a batch, all of them. After a stop, as long as the engine takes them at
     /// once.
     pub(super) fn take_in(&mut self, mut queued: &[Queued<'_>], source: usize) -> Result {
+        if let Some(mark) = self.handles.get(source).and_then(Source::mark) {
+            let (seen, new) = queued.split_at(queued.partition_point(|queued| queued.line <= mark));
+            self.seen += seen.len() as u64;
+            queued = new;
+        }
         let operations: Vec<Operation<'_>> = queued.iter().map(Queued::operation).collect();
         let mut operations = operations.as_slice();
         while !operations.is_empty() {
@@ -64,7 +84,7 @@ impl Submitter {
     /// What was accepted, when all is submitted.
     pub(super) fn end(self) -> Result<End> {
         let documents = self.distinct.count().map_err(|error| uncounted(&error))?;
-        Ok(End { documents, bytes_in: self.bytes_in })
+        Ok(End { documents, bytes_in: self.bytes_in, seen: self.seen })
     }
 
     /// Submits some; how many of them are done with. The rest is to be tried again.
@@ -74,7 +94,7 @@ impl Submitter {
         queued: &[Queued<'_>],
         source: usize,
     ) -> Result<usize> {
-        let (refused, stopped_at) = match self.engine.submit_batch(operations) {
+        let (refused, stopped_at) = match self.offer(operations, queued, source) {
             Ok(_) => (Vec::new(), None),
             Err(error) => (error.refused, error.stopped_at),
         };
@@ -92,6 +112,20 @@ impl Submitter {
             Some(_) if self.stop.is_set() => Ok(tried + 1),
             _ => Ok(tried),
         }
+    }
+
+    /// Under a journal with the number of its action line, so that what is read again is dropped.
+    fn offer(
+        &mut self,
+        operations: &[Operation<'_>],
+        queued: &[Queued<'_>],
+        source: usize,
+    ) -> std::result::Result<Option<u64>, BatchError> {
+        let Some(handle) = self.handles.get_mut(source) else {
+            return self.engine.submit_batch(operations);
+        };
+        let lines: Vec<u64> = queued.iter().map(|queued| queued.line).collect();
+        handle.submit_batch(operations, &lines)
     }
 
     fn accept(&mut self, queued: &Queued<'_>) -> Result {

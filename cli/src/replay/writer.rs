@@ -2,7 +2,6 @@
 
 use super::{
     chunk::Chunk,
-    queued::BATCH,
     submitter::{End, Submitter},
 };
 use crate::failure::Result;
@@ -41,10 +40,10 @@ impl Writer {
     /// Submits the operations of a chunk, in order, a batch at a time.
     fn take_in(&mut self, chunk: &Chunk) -> Result {
         let mut rest = chunk.operations();
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::with_capacity(self.submitter.batch());
         loop {
             batch.clear();
-            batch.extend(rest.by_ref().take(BATCH));
+            batch.extend(rest.by_ref().take(self.submitter.batch()));
             if batch.is_empty() {
                 return Ok(());
             }
