@@ -9,6 +9,7 @@ mod flights;
 mod generate;
 mod inputs;
 mod interrupt;
+mod journal;
 mod memory;
 mod report;
 mod sinks;
