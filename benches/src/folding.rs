@@ -19,17 +19,7 @@ use crate::{
 use millpond::{
     Action, Batch, Builder, Engine, Item, ItemAction, Journal, Limits, Operation, Outcome, Sink, Takes,
 };
-use std::{
-    collections::BTreeMap,
-    env,
-    path::Path,
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, env, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 /// Files may have so many times what is pending, beside two of them.
 const PROMISED: f64 = 2.5;
@@ -45,7 +35,7 @@ type Pending = BTreeMap<String, (&'static str, Vec<u8>)>;
 /// A sink that can be away, and keeps what it is sent.
 #[derive(Debug, Default)]
 struct Kept {
-    is_away: AtomicBool,
+    is_away: Mutex<bool>,
     pending: Mutex<Pending>,
 }
 
@@ -63,7 +53,7 @@ impl Sink for Kept {
     }
 
     fn send(&self, batch: &Batch) -> Vec<Outcome> {
-        if self.is_away.load(Ordering::Relaxed) {
+        if *self.is_away.lock() {
             return vec![Outcome::Again { reason: "away".into(), after: None }; batch.items.len()];
         }
         let mut pending = self.pending.lock();
@@ -159,7 +149,7 @@ fn measure(plan: &Plan, directory: &Path) -> Result<Found, String> {
     let workload = Workload::new(plan);
     let directory = tempfile::tempdir_in(directory).map_err(|error| error.to_string())?;
     let kept = Arc::new(Kept::default());
-    kept.is_away.store(true, Ordering::Relaxed);
+    *kept.is_away.lock() = true;
     let open = |name: &str, policy: Journal, file_bytes: u64| {
         settings()
             .journal(directory.path().join(name), policy)
@@ -186,7 +176,7 @@ fn measure(plan: &Plan, directory: &Path) -> Result<Found, String> {
     if restored != workload.len() as u64 {
         return Err(format!("{restored} of {} operations were in the journal", workload.len()));
     }
-    kept.is_away.store(false, Ordering::Relaxed);
+    *kept.is_away.lock() = false;
     engine.close(PATIENCE).map_err(wrong)?;
     drop(engine);
     let pending = std::mem::take(&mut *kept.pending.lock());
