@@ -10,6 +10,8 @@
 //! The engine is dropped while its sink is away, and another opens the journal: it has every operation, and what it drains is what an
 //! engine without a journal drains.
 
+#![expect(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
+
 use crate::{
     clock::Stopwatch,
     pond::operation,

@@ -3,9 +3,10 @@
 //! # Design
 //! The *keeper* is the engine's thread that folds. It looks now and then, and when it is called; each look, and each file folded, is a
 //! *round*. The full files may have so many bytes as it said last, and one file more; who would begin another calls it, and
-//! waits for one round. So a file is begun for each that goes, and who submits is slowed to what the folding takes.
+//! waits for a round, and looks again. So a file is begun for each that goes, and who submits is slowed to what the folding takes.
 //!
-//! A round ends also where there is nothing to fold, or nothing may be: so nobody waits for what will not come.
+//! A round ends also where there is nothing to fold, or nothing may be; and after some of them the file is begun anyhow: so nobody
+//! waits for what will not come.
 //!
 //! # Locking
 //! LOCK: `state` is taken last, but for the keeper's own under it, by which it is called.

@@ -123,6 +123,8 @@ pub(crate) struct Log {
     _lock: DirectoryLock,
 }
 
+/// For how many rounds of folding a new file waits at most.
+const WAITS_MAX: u32 = 8;
 /// How often files are looked at that might be deleted.
 const LOOK_US: u64 = 100_000;
 
@@ -176,9 +178,13 @@ impl Log {
     fn wait_for_room(&self, class: Class, admitted: Admitted) -> Result<Admitted> {
         let needs = (admitted.cost, admitted.aside);
         let mut room = self.commit.let_in(class, needs, self.folding.old_max(class))?;
-        if let Room::Later = room {
+        let mut waits = 0;
+        while let Room::Later = room {
             self.folding.wait(&self.latch);
-            room = self.commit.let_in(class, needs, u64::MAX)?;
+            waits += 1;
+            // Where nothing can be folded the files grow.
+            let old_max = if waits < WAITS_MAX { self.folding.old_max(class) } else { u64::MAX };
+            room = self.commit.let_in(class, needs, old_max)?;
         }
         match room {
             Room::Some | Room::Later => Ok(admitted),

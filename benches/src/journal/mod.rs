@@ -1,8 +1,8 @@
 //! What the journal costs, as ratios to what is measured beside it: one command for all of it.
 //!
 //! # Design
-//! Each repetition runs every measurement once, in a process of its own ([`measure`]), and a ratio is taken within a repetition;
-//! the median of the repetitions counts. What an engine is compared with on the medium ([`medium`]) is measured before
+//! Each repetition runs every measurement once, in a process of its own (`measure.rs`), and a ratio is taken within a repetition;
+//! the median of the repetitions counts. What an engine is compared with on the medium (`medium.rs`) is measured before
 //! and after it in the same process, on a file that the same call made. Every measurement ends with a check: the journal
 //! is opened again and comes to the documents that an engine without one came to, or it is no figure.
 //!
