@@ -3,13 +3,17 @@
 use super::Place;
 use std::{
     io::Read,
+    os::unix::process::ExitStatusExt,
     process::Stdio,
     sync::mpsc::{self, RecvTimeoutError},
     time::Duration,
 };
 
-/// How long after its start each run is killed: before it has opened anything, and while it runs.
-const KILL_AFTER_MS: [u64; 5] = [3, 70, 140, 25, 210];
+/// Kills that must have met a run before its end.
+const KILLS: usize = 5;
+/// How long after its start each run is killed, in shares of a time that is halved until all of them meet one.
+const KILL_AFTER: [u32; KILLS] = [3, 10, 20, 5, 14];
+const ATTEMPTS_MAX: u32 = 12;
 
 fn increments(place: &Place) -> String {
     let stream = "generate --documents 500 --operations 60000 --field-ops-share 0.6 --delete-share 0.05";
@@ -19,8 +23,8 @@ fn increments(place: &Place) -> String {
     place.well("scan undisturbed")
 }
 
-/// Runs the program until it ends by itself, or for so long.
-fn killed_after(place: &Place, arguments: &str, time: Duration) {
+/// Runs the program until it ends by itself, or for so long. True where it was killed.
+fn killed_after(place: &Place, arguments: &str, time: Duration) -> bool {
     let mut child = place.command(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let (ended, end) = mpsc::channel();
@@ -32,8 +36,8 @@ fn killed_after(place: &Place, arguments: &str, time: Duration) {
         if end.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
             child.kill().unwrap();
         }
-        child.wait().unwrap();
-    });
+        child.wait().unwrap().signal().is_some()
+    })
 }
 
 #[test]
@@ -41,21 +45,28 @@ fn a_replay_killed_five_times_ends_as_an_undisturbed_one_with_its_counters() {
     let place = Place::new();
     let expected = increments(&place);
     for policy in ["always", "interval=10ms"] {
-        let arguments = format!(
-            "replay input --journal {policy}.journal --sync {policy} --sink segments:{policy}.db --memory 4MiB --report report"
-        );
-        for time in KILL_AFTER_MS {
-            killed_after(&place, &arguments, Duration::from_millis(time));
-        }
-        place.well(&arguments);
-        assert!(place.well(&format!("scan {policy}.db")) == expected, "{policy}: the documents differ");
-        place.well(&arguments);
-        let report = place.json("report");
-        let counts = [&report["operations_in"], &report["operations_seen"]];
-        assert_eq!(counts, [0, 60_000], "{policy}: the same file again is read before");
+        let went_on = (0..ATTEMPTS_MAX).any(|attempt| {
+            let arguments = format!(
+                "replay input --journal {policy}.{attempt}.journal --sync {policy} --sink segments:{policy}.{attempt}.db \
+                 --memory 4MiB --report report"
+            );
+            let unit = Duration::from_millis(20) / 2_u32.pow(attempt / 2);
+            let kills = KILL_AFTER.iter().filter(|share| killed_after(&place, &arguments, unit * **share)).count();
+            place.well(&arguments);
+            let scan = place.well(&format!("scan {policy}.{attempt}.db"));
+            assert!(scan == expected, "{policy}: the documents differ after {kills} kills, {attempt}");
+            let went_on = place.json("report")["operations_seen"].as_u64().unwrap();
+            place.well(&arguments);
+            let report = place.json("report");
+            let counts = [&report["operations_in"], &report["operations_seen"]];
+            assert_eq!(counts, [0, 60_000], "{policy}: the same file again is read before");
+            let scan = place.well(&format!("scan {policy}.{attempt}.db"));
+            assert!(scan == expected, "{policy}: the same file again changes nothing");
+            kills == KILLS && (1..60_000).contains(&went_on)
+        });
         assert!(
-            place.well(&format!("scan {policy}.db")) == expected,
-            "{policy}: the same file again changes nothing"
+            went_on,
+            "{policy}: no attempt was killed {KILLS} times, and went on in the midst of its input"
         );
     }
 }
