@@ -42,7 +42,7 @@ fn killed_after(place: &Place, arguments: &str, time: Duration) -> bool {
 
 #[test]
 fn a_replay_killed_five_times_ends_as_an_undisturbed_one_with_its_counters() {
-    let place = Place::new();
+    let place = Place::on_disk();
     let expected = increments(&place);
     for policy in ["always", "interval=10ms"] {
         let went_on = (0..ATTEMPTS_MAX).any(|attempt| {

@@ -41,6 +41,11 @@ impl Place {
         Self(place.unwrap())
     }
 
+    /// On a disk: where it matters what a sync does.
+    fn on_disk() -> Self {
+        Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
