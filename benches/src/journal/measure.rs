@@ -38,8 +38,9 @@ const WRITERS: usize = 64;
 /// Times that the medium is written before an engine, and again after it.
 const RAW_PARTS: usize = 4;
 
-/// With which files of the journal have the 64 MiB that they have by default.
 const MEMORY_BYTES: usize = 256 << 20;
+/// Holds everything that is measured: a file that becomes full is folded.
+const FILE_BYTES: u64 = 144 << 20;
 /// How often it is looked whether all is on the medium.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -96,7 +97,7 @@ fn still() -> Builder {
 /// An engine that is never closed, as that would drain it: the process ends.
 fn pond(journal: Option<(&Path, Journal)>) -> Result<ManuallyDrop<Pond>, String> {
     let settings = match journal {
-        Some((directory, policy)) => still().journal(directory, policy),
+        Some((directory, policy)) => still().journal(directory, policy).journal_file_bytes(FILE_BYTES),
         None => still(),
     };
     Pond::with(settings).map(ManuallyDrop::new).map_err(|error| error.to_string())
