@@ -136,6 +136,8 @@ pub mod segments {
 
 /// Journals as files: see [`Builder::journal`] for the one that an engine keeps.
 pub mod journals {
+    pub use crate::journal::inspect::{Inspected, InspectedFile, inspect};
+    pub use crate::journal::repair::{DROPPED_FILE, Repair, Repaired};
     pub use crate::journal::verify::{Verified, verify};
 }
 

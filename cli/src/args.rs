@@ -36,6 +36,14 @@ Examples:
 
 Each line is {\"_index\":…,\"_id\":…,\"_routing\":…,\"_source\":…}, with _routing only where there is one.";
 
+const REPAIR_HELP: &str = "\
+A journal that an engine refuses to open is cut at the place where it cannot be read. What was accepted before it is kept;
+what lies behind is dropped: its files are copied to DIR/damaged-1, and what of it can be read and had not settled is
+written to dropped.ndjson there, to be replayed. Sources that number what they deliver go on behind what is kept.
+Use one or the other: a source that delivers again delivers the dropped operations too.
+
+Exit status: 0 sound, or repaired; 1 damaged and not repaired.";
+
 const GENERATE_EXAMPLES: &str = "\
 Examples:
   millpond generate --documents 1000 --operations 100000 > stream.ndjson
@@ -69,8 +77,42 @@ pub enum Command {
     Verify(Directory),
     /// Print what a segment directory holds
     Stats(Directory),
+    /// Look into the directory of a journal, and repair a damaged one
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Print a made-up stream of bulk operations, the same for the same seed
     Generate(Generate),
+}
+
+/// `millpond journal`.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Print what a journal holds: its files and records, what is pending, its sources
+    Inspect(JournalDirectory),
+    /// Read all of a journal and say whether it is whole
+    Verify(JournalDirectory),
+    /// Show what would be kept and dropped of a damaged journal, and with --yes do it
+    Repair(JournalRepair),
+}
+
+/// `millpond journal inspect` and `verify`.
+#[derive(Debug, ClapArgs)]
+pub struct JournalDirectory {
+    /// The directory of a journal
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
+/// `millpond journal repair`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = REPAIR_HELP)]
+pub struct JournalRepair {
+    /// The directory of a journal
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Carry the repair out
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `millpond replay`.

@@ -2,14 +2,15 @@
 //!
 //! # Design
 //! Messages go to standard error, data to standard output. A command returns an exit status or a
-//! [`Failure`], and only [`run`] prints it. The engine is met in [`pond`] and in the writers of
-//! [`replay`], nowhere else; the program uses its public interface alone.
+//! [`Failure`], and only [`run`] prints it. The engine is met in [`pond`], in the writers of
+//! [`replay`] and in [`journal`], nowhere else; the program uses its public interface alone.
 
 // The command line, then the commands in the order of its help, then what they are made of.
 pub mod args;
 pub mod failure;
 
 pub mod generate;
+pub mod journal;
 pub mod replay;
 pub mod store;
 
@@ -25,7 +26,7 @@ pub mod rejects;
 pub mod sync;
 pub mod units;
 
-use args::{Args, Command};
+use args::{Args, Command, JournalCommand};
 use clap::Parser;
 use failure::{Failure, WELL};
 use std::process::ExitCode;
@@ -38,6 +39,9 @@ pub fn run() -> ExitCode {
         Command::Scan(args) => store::scan(&args).map(|()| WELL),
         Command::Verify(args) => store::verify(&args),
         Command::Stats(args) => store::stats(&args).map(|()| WELL),
+        Command::Journal(JournalCommand::Inspect(args)) => journal::inspected(&args),
+        Command::Journal(JournalCommand::Verify(args)) => journal::verify(&args),
+        Command::Journal(JournalCommand::Repair(args)) => journal::repair(&args),
         Command::Generate(args) => generate::run(&args).map(|()| WELL),
     };
     match result {

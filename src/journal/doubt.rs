@@ -40,15 +40,15 @@ impl Doubt {
         let mut names = BTreeMap::new();
         let before = file.get(..at).unwrap_or_default();
         // Groups before the place are as they were, but for the one it lies in.
-        for (_, _, record) in records(before, header.salt, FILE_HEADER_BYTES) {
-            name(&mut names, &record);
+        for found in records(before, header.salt, FILE_HEADER_BYTES) {
+            name(&mut names, &found.record);
         }
         let end = file.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let mut told = 0;
-        for (_, bytes, record) in records(file, header.salt, at) {
-            told += bytes;
-            name(&mut names, &record);
-            doubt.add(&record, &names);
+        for found in records(file, header.salt, at) {
+            told += found.share;
+            name(&mut names, &found.record);
+            doubt.add(&found.record, &names);
         }
         doubt.unreadable = end.saturating_sub(at).saturating_sub(told) as u64;
         doubt
@@ -112,25 +112,34 @@ fn groups(file: &[u8], salt: u64, from: usize) -> impl Iterator<Item = (usize, G
     })
 }
 
-/// The records at a place and behind it that can be believed, from the headers of their groups on: where, how long with
-/// their share of a header, and what.
-pub(crate) fn records(
-    file: &[u8],
-    salt: u64,
-    from: usize,
-) -> impl Iterator<Item = (usize, usize, Record<'_>)> {
+/// A record that can be believed though what is before it cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Believed<'a> {
+    /// Its first byte.
+    pub(crate) at: usize,
+    /// Its bytes; and with its share of the group's header.
+    pub(crate) bytes: usize,
+    pub(crate) share: usize,
+    /// The checksum before it.
+    pub(crate) chain: u32,
+    pub(crate) record: Record<'a>,
+}
+
+/// The records at a place and behind it that can be believed, from the headers of their groups on.
+pub(crate) fn records(file: &[u8], salt: u64, from: usize) -> impl Iterator<Item = Believed<'_>> {
     groups(file, salt, from).flat_map(move |(at, header, chain)| {
         let start = at + GROUP_HEADER_BYTES;
         let mut group = file.get(start..).unwrap_or_default();
         group = group.get(..header.bytes as usize).unwrap_or(group);
-        let (mut place, mut share) = (start, GROUP_HEADER_BYTES);
+        let (mut at, mut beside) = (start, GROUP_HEADER_BYTES);
         let mut link = Link { chain, seq: header.base_seq };
         std::iter::from_fn(move || {
+            let chain = link.chain;
             let (record, bytes) = record::read(group, &mut link).ok()?;
-            let entry = (place, bytes + std::mem::take(&mut share), record);
-            place += bytes;
+            let found = Believed { at, bytes, share: bytes + std::mem::take(&mut beside), chain, record };
+            at += bytes;
             group = group.get(bytes..)?;
-            Some(entry)
+            Some(found)
         })
     })
 }

@@ -10,7 +10,7 @@
 //! 2. Names rise, as numbers do; each is above every seq in the files before.
 
 use super::{
-    group::{FILE_HEADER_BYTES, FileHeader},
+    group::{FILE_HEADER_BYTES, FileHeader, Group},
     record::FileEnd,
     zeroed::Zeroed,
 };
@@ -61,6 +61,8 @@ pub(super) struct Spare {
     path: PathBuf,
     number: u64,
     salt: u64,
+    /// Where the next group goes, and the checksum before it.
+    at: u64,
     chain: u32,
 }
 
@@ -110,17 +112,33 @@ impl Spare {
         file.write_all_at(&bytes, 0)
             .and_then(|()| file.sync_all())
             .map_err(|error| failed("writing to", &path, error))?;
-        Ok(Self { file, path, number, salt, chain: header.chain() })
+        Ok(Self { file, path, number, salt, at: FILE_HEADER_BYTES as u64, chain: header.chain() })
+    }
+
+    /// Writes a group before it has its name. `synced`: up to where it is on the medium.
+    pub(super) fn write(&mut self, group: &mut Group, synced: u64) -> Result<()> {
+        let chain = group.seal(self.salt, self.at, self.chain, synced);
+        self.file
+            .write_all_at(group.bytes(), self.at)
+            .map_err(|error| failed("writing to", &self.path, error))?;
+        self.at += group.len() as u64;
+        self.chain = chain;
+        Ok(())
+    }
+
+    /// Makes durable what was written; gives up to where.
+    pub(super) fn sync(&self) -> Result<u64> {
+        self.file.sync_all().map_err(|error| failed("syncing", &self.path, error))?;
+        Ok(self.at)
     }
 
     /// It gets its name, and will say what it follows.
     pub(super) fn activate(self, disk: &dyn Disk, directory: &Path, before: Before) -> Result<Current> {
-        let Self { file, path, number, salt, chain } = self;
+        let Self { file, path, number, salt, at, chain } = self;
         let name = (before.name + 1).max(before.highest_seq + 1);
         let named = directory.join(file_name(name));
         disk.rename(&path, &named).map_err(|error| failed("renaming", &path, error))?;
         disk.sync_directory(directory).map_err(|error| failed("syncing", directory, error))?;
-        let at = FILE_HEADER_BYTES as u64;
         let indices = BTreeSet::new();
         Ok(Current {
             file,

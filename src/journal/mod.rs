@@ -37,11 +37,15 @@ mod folding;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
 mod group;
+pub(crate) mod inspect;
 mod oldest;
 mod open;
 mod reader;
+mod reading;
 mod record;
 mod recovery;
+pub(crate) mod repair;
+mod rewritten;
 mod ring;
 mod varint;
 pub(crate) mod verify;

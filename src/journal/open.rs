@@ -65,7 +65,7 @@ pub(crate) struct Opened {
 
 /// A file of the directory.
 pub(super) struct Found {
-    name: u64,
+    pub(super) name: u64,
     pub(super) path: PathBuf,
     pub(super) file: Box<dyn DiskFile>,
     pub(super) header: FileHeader,
@@ -76,7 +76,11 @@ pub(super) struct Found {
 impl Opened {
     /// Takes a directory, which is made if it is not there, and reads the journal in it.
     pub(crate) fn read(disk: Arc<dyn Disk>, directory: &Path) -> Result<Self> {
-        let lock = take(&*disk, directory)?;
+        Self::read_whole(disk, directory).map_err(|error| repairable(directory, error))
+    }
+
+    fn read_whole(disk: Arc<dyn Disk>, directory: &Path) -> Result<Self> {
+        let lock = make_and_take(&*disk, directory)?;
         let (found, spares) = list(&*disk, directory)?;
         let oldest = found.iter().map(|found| found.header.oldest()).max().unwrap_or_default();
         let (found, gone): (Vec<_>, Vec<_>) =
@@ -97,8 +101,8 @@ impl Opened {
         let mut recovery = Recovery::default();
         let begins: Vec<FileEnd> = found.iter().filter_map(|found| found.begin).collect();
         for file in found {
-            let known = begins.iter().find(|end| end.number == file.header.number);
-            opened.file(file, known.copied(), &mut recovery)?;
+            let known = file.end(&begins);
+            opened.file(file, known, &mut recovery)?;
         }
         opened.recovered = recovery.finish()?;
         opened.before.end = opened.recovered.last;
@@ -158,7 +162,8 @@ impl Opened {
         let mut bytes = vec![0; piece.place.bytes as usize];
         file.read_exact_at(&mut bytes, piece.place.at)
             .map_err(|error| Error::io(format!("reading file {number} of the journal"), error))?;
-        f(&piece.read(&bytes)?)
+        let record = piece.read(&bytes).map_err(|error| repairable(&self.directory, error))?;
+        f(&record)
     }
 
     /// Makes what was read durable, and removes what is of no use. Done once all was read, and before anything is written.
@@ -184,7 +189,13 @@ impl Opened {
 }
 
 impl Found {
-    fn read(name: u64, path: PathBuf, file: Box<dyn DiskFile>) -> Result<Self> {
+    /// How it ends, if the file after it says so.
+    pub(super) fn end(&self, begins: &[FileEnd]) -> Option<FileEnd> {
+        begins.iter().find(|end| end.number == self.header.number).copied()
+    }
+
+    pub(super) fn open(disk: &dyn Disk, name: u64, path: PathBuf) -> Result<Self> {
+        let file = disk.open(&path).map_err(|error| failed("opening", &path, error))?;
         let length = file.length().map_err(|error| failed("looking at", &path, error))?;
         let mut start = vec![0; START_BYTES.min(usize::try_from(length).unwrap_or(START_BYTES))];
         file.read_exact_at(&mut start, 0).map_err(|error| failed("reading", &path, error))?;
@@ -193,24 +204,43 @@ impl Found {
     }
 }
 
-fn named(path: &Path, error: &Error) -> Error {
+/// Says of damage what can be done.
+fn repairable(directory: &Path, error: Error) -> Error {
+    if error.kind() != ErrorKind::Damaged {
+        return error;
+    }
+    let (message, shown) = (error.message(), directory.display());
+    let message = format!("{message}; millpond journal repair {shown} shows what can be kept");
+    Error::new(ErrorKind::Damaged, message)
+}
+
+pub(super) fn named(path: &Path, error: &Error) -> Error {
     Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// The journal's files, from the oldest on, and what was left of files that were being made.
 pub(super) fn list(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Found>, Vec<PathBuf>)> {
-    let (mut found, mut spares) = (Vec::new(), Vec::new());
+    let (named, spares) = names(disk, directory)?;
+    let found = named.into_iter().map(|(name, path)| Found::open(disk, name, path)).collect::<Result<_>>()?;
+    Ok((found, spares))
+}
+
+/// A file by the number in its name, and its path.
+pub(super) type Named = (u64, PathBuf);
+
+/// The same by their names alone.
+pub(super) fn names(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Named>, Vec<PathBuf>)> {
+    let (mut named, mut spares) = (Vec::new(), Vec::new());
     for name in disk.list(directory).map_err(|error| failed("listing", directory, error))? {
         let path = directory.join(&name);
         if name.ends_with(TEMPORARY) {
             spares.push(path);
         } else if let Some(number) = number(&name) {
-            let file = disk.open(&path).map_err(|error| failed("opening", &path, error))?;
-            found.push(Found::read(number, path, file)?);
+            named.push((number, path));
         }
     }
-    found.sort_unstable_by_key(|found| found.name);
-    Ok((found, spares))
+    named.sort_unstable();
+    Ok((named, spares))
 }
 
 /// The number in a file's name; nothing for a name that no journal gave.
@@ -220,9 +250,14 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Takes a directory for a journal, which is made if it is not there.
-fn take(disk: &dyn Disk, directory: &Path) -> Result<DirectoryLock> {
-    let what = |doing: &str| format!("{doing} the journal's directory {}", directory.display());
-    disk.create_directory(directory).map_err(|error| Error::io(what("making"), error))?;
+fn make_and_take(disk: &dyn Disk, directory: &Path) -> Result<DirectoryLock> {
+    let what = format!("making the journal's directory {}", directory.display());
+    disk.create_directory(directory).map_err(|error| Error::io(what, error))?;
+    take(disk, directory)
+}
+
+/// Takes a directory that is there.
+pub(super) fn take(disk: &dyn Disk, directory: &Path) -> Result<DirectoryLock> {
     disk.lock(directory).map_err(|error| {
         if error.kind() == io::ErrorKind::ResourceBusy {
             let shown = directory.display();
@@ -230,6 +265,6 @@ fn take(disk: &dyn Disk, directory: &Path) -> Result<DirectoryLock> {
                 format!("{shown} is in use: another engine holds its lock, and a journal has one writer");
             return Error::new(ErrorKind::Io, message).because(error);
         }
-        Error::io(what("taking"), error)
+        Error::io(format!("taking the journal's directory {}", directory.display()), error)
     })
 }

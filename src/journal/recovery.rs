@@ -56,6 +56,7 @@
 //! 2. A key is held only while it has pieces or bounds. Those below the watermark may be held on, but never more than as
 //!    many again as stand ([`SWEEP_PIECES`] beside).
 
+mod salvage;
 mod waiting;
 
 use super::{
@@ -105,7 +106,7 @@ pub(crate) struct Recovered {
 }
 
 /// A name and what goes with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Named<T> {
     name: Box<str>,
     of: T,
@@ -115,7 +116,7 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 type Keys = Map<SmolStr, Waiting>;
 
 /// Names by their numbers in the file that is read, and all of them in one order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Names<T> {
     all: Vec<Named<T>>,
     by_name: Map<Box<str>, usize>,
@@ -130,7 +131,7 @@ struct Current {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Recovery {
     indices: Names<Keys>,
     sources: Names<Option<u64>>,
@@ -141,6 +142,8 @@ pub(crate) struct Recovery {
     pieces: usize,
     /// How many there may be before what a watermark settled is taken out.
     sweep_at: usize,
+    /// The place of the record that said what cannot be.
+    wrong_at: Option<u64>,
     rest: Recovered,
 }
 
@@ -150,17 +153,27 @@ impl Recovery {
     ///
     /// Fails where what is sound says what cannot be. Where the end is damage, nothing may be fed any more.
     pub(crate) fn read_file(&mut self, file: &[u8], known: Option<FileEnd>) -> Result<End> {
+        self.read_until(file, known, u64::MAX)
+    }
+
+    /// The same, but for what stands at a place and behind it.
+    pub(crate) fn read_until(&mut self, file: &[u8], known: Option<FileEnd>, place: u64) -> Result<End> {
         let mut reader = Reader::new(file, known)?;
         let (number, engine) = (reader.header().number, reader.header().engine);
         self.begin_file(number, engine)?;
-        for entry in reader.by_ref() {
-            self.record(&entry)?;
+        for entry in reader.by_ref().take_while(|entry| entry.place.at < place) {
+            self.record(&entry).inspect_err(|_| self.wrong_at = Some(entry.place.at))?;
         }
         let end = reader.end();
         if let End::Clean { at, chain } | End::Torn { at, chain, .. } = end {
             self.rest.last = Some(FileEnd { number, at, chain });
         }
         Ok(end)
+    }
+
+    /// Where in the file that was read last something said what cannot be.
+    pub(crate) fn wrong_at(&self) -> Option<u64> {
+        self.wrong_at
     }
 
     /// The file that was read last has no record, and will not be there: the one before it is the last again.
@@ -313,11 +326,16 @@ impl Recovery {
     /// What all that was read comes to.
     pub(crate) fn finish(mut self) -> Result<Recovered> {
         self.sweep()?;
+        self.finish_where(Err)
+    }
+
+    /// `wrong` says how many of a key's pieces are out, where what stands of its flight is not what was sent.
+    fn finish_where(self, wrong: impl Fn(Error) -> Result<usize>) -> Result<Recovered> {
         let mut recovered = self.rest;
         for (index, Named { name, of: keys }) in self.indices.all.into_iter().enumerate() {
             for (id, waiting) in keys {
-                let in_flight = waiting.in_flight().map_err(|what| {
-                    damage(format!("of {}/{}: {what}", name.escape_debug(), id.escape_debug()))
+                let in_flight = waiting.in_flight().or_else(|what| {
+                    wrong(damage(format!("of {}/{}: {what}", name.escape_debug(), id.escape_debug())))
                 })?;
                 recovered.keys.push(Unsettled { index, id, pieces: waiting.pieces, in_flight });
             }

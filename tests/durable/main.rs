@@ -15,6 +15,7 @@ mod disk;
 mod exhaustive;
 mod files;
 mod named;
+mod repair;
 #[path = "../support/simulation/mod.rs"]
 mod simulation;
 mod source;

@@ -14,7 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("shard", &["document", "operation", "merge", "sync"]),
     ("segment", &["document", "operation", "merge", "disk", "sync"]),
     ("disk", &[]),
-    ("journal", &["document", "operation", "merge", "sync", "disk"]),
+    ("journal", &["document", "operation", "merge", "sync", "disk", "sink::Item", "sink::ItemAction"]),
     ("sink", &["document", "operation", "merge", "clock", "sync"]),
     ("sink/segments", &["document", "operation", "merge", "segment", "disk", "clock", "sync"]),
     ("view", &["document", "merge", "shard", "sink::Base", "sink::BaseDocument"]),

@@ -10,6 +10,7 @@ mod generate;
 mod inputs;
 mod interrupt;
 mod journal;
+mod journal_files;
 mod memory;
 mod report;
 mod sinks;

@@ -42,7 +42,7 @@ impl Piece {
 }
 
 /// What waits of a key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Waiting {
     pub(super) pieces: Vec<Piece>,
     /// The first and the last seq of the flight that is not repeatable by itself, if one is out.
