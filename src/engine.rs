@@ -26,7 +26,7 @@ mod interleavings;
 pub use manual::{Drainer, Flights, Next};
 pub use refusal::{BatchError, SubmitError};
 pub use scan::{Scan, ScanToken};
-pub use source::{POSITION_MAX, SOURCE_NAME_BYTES_MAX, SOURCES_MAX, Source};
+pub use source::{Commits, POSITION_MAX, SOURCE_NAME_BYTES_MAX, SOURCES_MAX, Source};
 
 use crate::{
     Base, Builder, Document, Error, ErrorKind, Result,

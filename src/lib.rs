@@ -110,8 +110,8 @@ pub use clock::{Clock, SimulatedClock};
 pub use config::{Builder, DOCUMENT_SHARE, Full, MEMORY_BYTES_MIN};
 pub use document::{Document, DocumentId, Key};
 pub use engine::{
-    BatchError, Drainer, Engine, Flights, Next, POSITION_MAX, SOURCE_NAME_BYTES_MAX, SOURCES_MAX, Scan,
-    ScanToken, Source, SubmitError,
+    BatchError, Commits, Drainer, Engine, Flights, Next, POSITION_MAX, SOURCE_NAME_BYTES_MAX, SOURCES_MAX,
+    Scan, ScanToken, Source, SubmitError,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use journal::Journal;

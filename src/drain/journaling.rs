@@ -103,13 +103,20 @@ impl Drain {
     /// What the journal needs done from time to time; `is_called`: somebody waits for its files to be looked at.
     pub(crate) fn keep_journal(&self, now_us: u64, is_called: bool) -> Result<()> {
         let Some(journal) = &self.parts.journal else { return Ok(()) };
-        journal.keep_interval(now_us)?;
+        self.keep_interval(journal, now_us)?;
         if !is_called && !journal.is_to_be_cleaned(now_us)? {
             return Ok(());
         }
         let cleaned = self.clean_journal(journal);
         journal.folding.end_round();
         cleaned
+    }
+
+    fn keep_interval(&self, journal: &Log, now_us: u64) -> Result<()> {
+        if journal.keep_interval(now_us)? {
+            self.changed();
+        }
+        Ok(())
     }
 
     fn clean_journal(&self, journal: &Log) -> Result<()> {
@@ -120,7 +127,7 @@ impl Drain {
             return Ok(());
         }
         // Where the oldest file cannot be read, or there is no room to write again what stands, it stays.
-        let keep = || journal.keep_interval(self.parts.clock.now_us());
+        let keep = || self.keep_interval(journal, self.parts.clock.now_us());
         match folding::fold(&self.bank, journal, keep) {
             Err(error) if error.kind() != ErrorKind::Latched => {
                 self.counters.failed(&error.to_string());

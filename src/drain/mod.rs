@@ -285,12 +285,40 @@ impl Drain {
             if left == 0 {
                 return Err(self.not_flushed(timeout));
             }
-            let mut settled = self.settled.lock();
-            if settled.changes == seen {
-                // Not to the end at once: a panic outside the drain latches and wakes nobody.
-                let step = Duration::from_micros(left).min(LATCH_CHECK);
-                wait_for(&self.settlement, &mut settled, step);
+            self.wait_for_change(seen, left);
+        }
+    }
+
+    /// Waits until `look` finds something: it is asked when something has settled, or was synced for the interval's sake, or was
+    /// announced. `None` when the time is over; at once, where time is simulated.
+    pub(crate) fn wait_until<T>(
+        &self,
+        timeout: Duration,
+        is_simulated: bool,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>> {
+        let end_us = self.parts.clock.now_us().saturating_add(crate::clock::micros(timeout));
+        loop {
+            let seen = self.settled.lock().changes;
+            if let Some(found) = look() {
+                return Ok(Some(found));
             }
+            self.bank.latch.check()?;
+            let left = end_us.saturating_sub(self.parts.clock.now_us());
+            if left == 0 || is_simulated {
+                return Ok(None);
+            }
+            self.wait_for_change(seen, left);
+        }
+    }
+
+    /// Waits for a change after that number, but no longer than so many microseconds.
+    fn wait_for_change(&self, seen: u64, left_us: u64) {
+        let mut settled = self.settled.lock();
+        if settled.changes == seen {
+            // Not to the end at once: a panic outside the drain latches and wakes nobody.
+            let step = Duration::from_micros(left_us).min(LATCH_CHECK);
+            wait_for(&self.settlement, &mut settled, step);
         }
     }
 
@@ -350,9 +378,14 @@ impl Drain {
         Ok(())
     }
 
-    fn settled_some(&self) {
+    /// Has those look again who wait for something to be safe.
+    pub(crate) fn changed(&self) {
         self.settled.lock().changes += 1;
         self.settlement.notify_all();
+    }
+
+    fn settled_some(&self) {
+        self.changed();
         self.bank.memory.wake_waiters();
     }
 

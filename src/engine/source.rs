@@ -6,9 +6,8 @@
 //! is at or below it was seen, and is dropped. With a journal the mark is written in the operation's own record, so that it
 //! survives exactly where the operation does.
 //!
-//! What a source may forget is another question: [`Source::committable`] answers it. With a journal that is what is on the
-//! medium; without, what has settled. The seqs of one source's operations fall on many shards, so it is kept which seq, and
-//! which place in the journal, each few positions reached.
+//! What a source may forget is another question: [`Source::committable`] answers it, and [`Source::commits`] tells it as it
+//! rises (`source/commits.rs`). With a journal that is what is on the medium; without, what has settled.
 //!
 //! # Why one handle for a name
 //! Two readers of one source would each see the other's higher positions, and drop what nobody has accepted.
@@ -16,14 +15,14 @@
 //! # Invariants
 //! 1. A mark only rises; it is the highest position of an operation that was accepted, here or in the journal's past.
 //! 2. Of one name there is at most one handle.
-//! 3. Stretches are in order, and of positions, seqs and places each has the highest of its operations.
 
-use super::{Engine, Shared, journaling::Written, submit::Origin};
+mod commits;
+
+use super::{Engine, journaling::Written, submit::Origin};
 use crate::{BatchError, Error, ErrorKind, Operation, Result, SubmitError, sync::Mutex};
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+pub use commits::Commits;
+use commits::Progress;
+use std::{collections::HashMap, sync::Arc};
 
 /// The longest name of a source, in bytes.
 pub const SOURCE_NAME_BYTES_MAX: usize = 512;
@@ -31,8 +30,6 @@ pub const SOURCE_NAME_BYTES_MAX: usize = 512;
 pub const POSITION_MAX: u64 = u64::MAX - 1;
 /// Sources that one engine keeps.
 pub const SOURCES_MAX: usize = 10_000;
-/// Positions that are looked at as one.
-const STRETCH: u32 = 64;
 
 /// The sources of an engine, by number.
 #[derive(Debug, Default)]
@@ -115,15 +112,6 @@ impl Registry {
     }
 }
 
-/// Some positions one after another, and how far they reached.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    position: u64,
-    seq: u64,
-    written: Written,
-    count: u32,
-}
-
 /// A handle to one source: submits its operations, with their positions. See [`Engine::source`].
 #[derive(Debug)]
 pub struct Source {
@@ -131,8 +119,7 @@ pub struct Source {
     number: u32,
     name: Arc<str>,
     mark: Option<u64>,
-    stretches: VecDeque<Stretch>,
-    committable: Option<u64>,
+    progress: Arc<Progress>,
 }
 
 impl Engine {
@@ -144,7 +131,7 @@ impl Engine {
         let name = self.shared.sources.name(number);
         let engine = self.clone();
         // What is accepted was acknowledged before, or is on the medium since.
-        Ok(Source { engine, number, name, mark, stretches: VecDeque::new(), committable: mark })
+        Ok(Source { engine, number, name, mark, progress: Arc::new(Progress::new(mark)) })
     }
 
     /// The names of all sources that the engine or its journal knows, each with its mark when it last had no handle.
@@ -218,44 +205,24 @@ impl Source {
     /// The highest position that the source need not deliver again, whatever happens here: with a journal all up to it is on
     /// the medium, without one it has settled. It only rises. Without a journal it locks every shard in turn.
     pub fn committable(&mut self) -> Option<u64> {
-        let shared = &self.engine.shared;
-        let watermark = if shared.journal.is_some() { 0 } else { self.engine.watermark() };
-        while let Some(stretch) = self.stretches.front()
-            && shared.is_safe(stretch.seq, stretch.written, watermark)
-        {
-            self.committable = Some(stretch.position);
-            self.stretches.pop_front();
-        }
-        self.committable
+        self.progress.committable(&self.engine)
+    }
+
+    /// A subscription to [`committable`](Self::committable), for another thread. It begins with what can be committed now, and
+    /// goes on when this handle is dropped, as what was accepted becomes safe.
+    pub fn commits(&self) -> Commits {
+        Commits::new(self.engine.clone(), Arc::clone(&self.progress))
     }
 
     fn note(&mut self, position: u64, seq: u64, written: Written) {
         self.mark = Some(position);
-        match self.stretches.back_mut() {
-            Some(last) if last.count < STRETCH => {
-                last.position = position;
-                last.seq = last.seq.max(seq);
-                last.written = last.written.max(written);
-                last.count += 1;
-            }
-            _ => self.stretches.push_back(Stretch { position, seq, written, count: 1 }),
-        }
+        self.progress.note(&self.engine.shared, position, seq, written);
     }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
         self.engine.shared.sources.close(self.number, self.mark);
-    }
-}
-
-impl Shared {
-    /// True where an operation need not be delivered again.
-    fn is_safe(&self, seq: u64, written: Written, watermark: u64) -> bool {
-        match &self.journal {
-            Some(journal) => written.is_synced(journal),
-            None => seq <= watermark,
-        }
     }
 }
 

@@ -32,14 +32,15 @@ const AGAIN: u64 = 3;
 
 impl Log {
     /// Keeps the interval.
-    pub(crate) fn keep_interval(&self, now_us: u64) -> Result<()> {
+    pub(crate) fn keep_interval(&self, now_us: u64) -> Result<bool> {
         // Twice in an interval: what came just after one sync is no older than it when the next is over.
         if let Journal::Interval(interval) = self.policy
             && is_due(&self.synced_us, now_us, u64::try_from(interval.as_micros() / 2).unwrap_or(u64::MAX))
         {
             self.sync()?;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// True once in a while, where files are left that are full.

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and clippy sees helpers as no tests"
 )]
 
+mod commits;
 #[path = "../support/disk/mod.rs"]
 mod disk;
 mod exhaustive;
