@@ -8,7 +8,9 @@
 use crate::{
     args::{JournalDirectory, JournalRepair},
     failure::{FAILED, Failure, Result, WELL},
-    message, units,
+    message,
+    replay::done::DONE,
+    units,
 };
 use millpond::journals::{DROPPED_FILE, Inspected, Repair, inspect};
 use std::{
@@ -57,6 +59,13 @@ pub fn repair(args: &JournalRepair) -> Result<u8> {
         return Ok(FAILED);
     }
     let done = plan.carry_out().map_err(|error| about(directory, &error))?;
+    // What was dropped of an input that was read wholly was not: another file of its path would hide that.
+    match fs::remove_file(directory.join(DONE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Failure::io(format!("removing {}", directory.join(DONE).display()), &error));
+        }
+        _ => {}
+    }
     let kept = done.directory.display();
     print(&match done.lines {
         0 => format!("repaired; the damaged files are in {kept}\n"),

@@ -3,11 +3,12 @@
 //! # Design
 //! A name holds the size, the time of the last change, the device and inode, and a checksum of the first bytes, and last the
 //! path. A journal that knows the path with other figures knows another file: what it says of lines is of that one, and
-//! nothing is read. Positions are the numbers of action lines.
+//! nothing is read, unless it is [done](super::done) with that one. Positions are the numbers of action lines.
 //!
 //! # Why not by path alone
 //! Lines of a file that was replaced would be dropped as read before.
 
+use super::done::Done;
 use crate::{
     args::{Replay, SinkName},
     failure::{Failure, Result},
@@ -65,12 +66,12 @@ pub(super) fn of_inputs(args: &Replay, sources: &[input::Source]) -> Result<Vec<
     Ok(names)
 }
 
-/// The handles of inputs. Fails where the journal knows another file of the same path.
-pub(super) fn open(engine: &Engine, names: &[String]) -> Result<Vec<Source>> {
+/// The handles of inputs. Fails where the journal knows another file of the same path, and is not done with it.
+pub(super) fn open(engine: &Engine, names: &[String], done: &Done) -> Result<Vec<Source>> {
     let known = engine.sources();
     for name in names {
         let Some((figures, path)) = name.split_once(PATH) else { continue };
-        let other = known.iter().find_map(|(known, mark)| {
+        let other = known.iter().filter(|(known, _)| !done.has(known)).find_map(|(known, mark)| {
             let (known, _) = known.split_once(PATH).filter(|(known, at)| *at == path && *known != figures)?;
             Some((known, mark.unwrap_or(0)))
         });

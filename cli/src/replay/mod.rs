@@ -24,6 +24,7 @@
 //! each kind, `DISTINCT_BYTES` to count keys, and the decoder's window.
 
 mod chunk;
+pub(crate) mod done;
 mod identity;
 mod inputs;
 mod queued;
@@ -43,6 +44,7 @@ use crate::{
     sync::{self, Caught, Stop, processors},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use done::Done;
 use inputs::Inputs;
 use reader::Reader;
 use report::Report;
@@ -78,7 +80,8 @@ pub fn run(args: &Replay) -> Result<u8> {
     if let Some(torn) = pond.engine.stats().journal.and_then(|journal| journal.torn) {
         message::warning(&format!("the journal's end was torn and is cut: {torn}"));
     }
-    let handles = identity::open(&pond.engine, &identities)?;
+    let done = args.journal.as_deref().map(Done::read).transpose()?.unwrap_or_default();
+    let handles = identity::open(&pond.engine, &identities, &done)?;
     if let (None, SinkName::Segments(path), false) = (&args.sink, &pond.sink, args.quiet) {
         message::note(&format!("writing segments to {}", path.display()));
     }
@@ -97,6 +100,9 @@ pub fn run(args: &Replay) -> Result<u8> {
     replay.fold(args, inputs.clone(), handles)?;
     replay.drain()?;
     replay.progress.clear();
+    if let Some(journal) = args.journal.as_deref().filter(|_| replay.is_whole()) {
+        done.add(journal, &identities)?;
+    }
     replay.finish(args, &inputs, report_file)
 }
 
@@ -226,6 +232,11 @@ impl Run {
             self.stop.fail();
         }
         event.ok()
+    }
+
+    /// True where all input was read, and has been sent.
+    fn is_whole(&self) -> bool {
+        self.failure.is_none() && !self.stop.is_interrupted()
     }
 
     fn fail(&mut self, failure: Failure) {

@@ -72,17 +72,37 @@ fn a_replay_killed_five_times_ends_as_an_undisturbed_one_with_its_counters() {
 }
 
 #[test]
-fn a_file_that_changed_since_the_journal_read_it_is_refused() {
+fn a_file_that_changed_before_it_was_read_to_its_end_is_refused() {
     let place = Place::new();
     let arguments = "replay input --journal journal --sink segments:db";
     place.write("input", super::documents(3));
     place.well(arguments);
+    // As after a stop in the midst of it.
+    std::fs::remove_file(place.path("journal").join("inputs-done.ndjson")).unwrap();
     let before = place.well("scan db");
     place.write("input", super::documents(4));
     let ran = place.run(arguments);
     assert_eq!(ran.status, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("is not the file that the journal has read up to line 5"), "{}", ran.stderr);
     assert_eq!(place.well("scan db"), before);
+}
+
+#[test]
+fn a_file_that_was_read_to_its_end_may_be_replaced_by_another() {
+    let place = Place::new();
+    let arguments = "replay input --journal journal --sink segments:db --report report";
+    let counts = |place: &Place| {
+        let report = place.json("report");
+        ["operations_in", "operations_seen"].map(|name| report[name].as_u64().unwrap())
+    };
+    for (documents, expected) in [(3, [3, 0]), (4, [4, 0]), (5, [5, 0])] {
+        place.write("input", super::documents(documents));
+        place.well(arguments);
+        assert_eq!(counts(&place), expected);
+        place.well(arguments);
+        assert_eq!(counts(&place), [0, u64::from(documents)], "the same one again is read before");
+    }
+    assert_eq!(place.well("scan db").lines().count(), 5);
 }
 
 #[test]
