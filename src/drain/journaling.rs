@@ -123,7 +123,7 @@ impl Drain {
         let settled = self.bank.watermark(self.parts.clock.wall_us());
         let is_late = self.is_anything_late();
         journal.remove_settled(settled, is_late)?;
-        if !journal.has_told(settled, is_late)? {
+        if journal.is_any_denied() && !journal.has_told(settled, is_late)? {
             return Ok(());
         }
         // Where the oldest file cannot be read, or there is no room to write again what stands, it stays.

@@ -59,6 +59,11 @@ impl Log {
         Ok(())
     }
 
+    /// True where a flight has settled without its mark, and nothing makes up for that yet.
+    pub(crate) fn is_any_denied(&self) -> bool {
+        self.denied.load(Ordering::Acquire) > 0
+    }
+
     /// Has the marks of all that has settled on the medium; false where some could not be written.
     pub(crate) fn has_told(&self, settled: u64, is_late: bool) -> Result<bool> {
         let denied = self.denied.load(Ordering::Acquire);
@@ -113,7 +118,7 @@ impl Log {
     pub(crate) fn remove_folded(&self, oldest: &Oldest) -> Result<bool> {
         // What was written again, and the marks of what was not since it had settled.
         self.sync()?;
-        if self.denied.load(Ordering::Acquire) > 0 {
+        if self.is_any_denied() {
             return Ok(false);
         }
         self.commit.with_writer(|writer| writer.drop_oldest(oldest.number()))?;
