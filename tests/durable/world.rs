@@ -25,6 +25,7 @@ use std::{
 const DIRECTORY: &str = "journal";
 const INDEX: &str = "i";
 const WALL_US: u64 = 1_700_000_000_000_000;
+const DAY_US: u64 = 86_400_000_000;
 const LATE_US: u64 = 5_000_000;
 /// Cycles of the drain within which everything must be out.
 const ROUNDS_MAX: u32 = 3_000;
@@ -54,6 +55,7 @@ pub struct Report {
     pub latched: u64,
     pub batches: u64,
     pub unopened: u64,
+    pub jumps: u64,
 }
 
 impl Report {
@@ -67,11 +69,13 @@ impl Report {
         self.latched += other.latched;
         self.batches += other.batches;
         self.unopened += other.unopened;
+        self.jumps += other.jumps;
     }
 
     pub fn has_seen_everything(&self) {
-        let Self { accepted, crashes, lost, seen, redelivered, full, latched, batches, unopened } = *self;
-        let all = [accepted, crashes, lost, seen, redelivered, full, latched, batches, unopened];
+        let Self { accepted, crashes, lost, seen, redelivered, full, latched, batches, unopened, jumps } =
+            *self;
+        let all = [accepted, crashes, lost, seen, redelivered, full, latched, batches, unopened, jumps];
         assert!(all.iter().all(|count| *count > 0), "{self:?}");
     }
 }
@@ -89,6 +93,8 @@ pub struct World {
     pub disk: SimulatedDisk,
     pub clock: SimulatedClock,
     pub random: Random,
+    /// What the wall clock does, drawn apart from all else.
+    jumps: Random,
     pub outside: Outside,
     pub report: Report,
     sink: Arc<MemorySink>,
@@ -132,6 +138,7 @@ impl World {
         sink.script(move |_| scripted.lock().unwrap().pop_front().unwrap_or(Scripted::Done));
         let disk = SimulatedDisk::new(config.seed);
         let mut world = Self {
+            jumps: Random::new(config.seed ^ 0xDA7),
             config,
             disk,
             clock,
@@ -349,6 +356,10 @@ impl World {
 
     pub fn advance(&mut self, us: u64) {
         self.clock.advance(Duration::from_micros(us));
+        if self.jumps.chance(10) {
+            self.report.jumps += 1;
+            self.clock.set_wall_us(WALL_US - DAY_US + self.jumps.below(3 * DAY_US));
+        }
     }
 
     /// The process ends here: killed, or by a power cut. Another one opens what is left.
