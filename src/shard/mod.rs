@@ -16,8 +16,9 @@
 //!
 //! # Invariants
 //! 1. The hash index holds exactly the slots in use, each under its hash.
-//! 2. A slot stands in the age order iff it has a pending entry; that order rises by first seq
-//!    and by arrival. A slot stands in the clean order iff it has neither pending entry nor flight.
+//! 2. A slot stands in the age order iff it has a pending entry; that order never falls by first seq
+//!    or by arrival. (Keys that an earlier engine had in two shards may have one seq.) A slot stands in the
+//!    clean order iff it has neither pending entry nor flight.
 //! 3. The hangar has exactly the flights that slots name.
 //! 4. Sequence numbers given out rise; every one held is at most `last_seq`; within a slot they rise upwards.
 //! 5. `weight` is the sum over slots and flights.

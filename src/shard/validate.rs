@@ -45,7 +45,7 @@ impl Shard {
         };
         let ages: Vec<_> = self.slab.iter(Order::Age).map(key).collect();
         let rises = ages.windows(2).all(|pair| match pair {
-            [Some(a), Some(b)] => a.0 < b.0 && a.1 <= b.1,
+            [Some(a), Some(b)] => a.0 <= b.0 && a.1 <= b.1,
             _ => false,
         });
         let waiting = self.slab.slots().filter(|(_, slot)| slot.pending.is_some()).count();
