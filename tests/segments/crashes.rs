@@ -1,5 +1,6 @@
 //! Crashes between any two steps: states of the directory are put together by hand, and the next opening must see the old
-//! state or the new one, and sweep what is neither. (Failing every single step of I/O is in `src/segment/tests.rs`.)
+//! state or the new one, and sweep what is neither. (Failing every single step of I/O is in `faults.rs`, and without
+//! the sink in `src/segment/tests.rs`.)
 
 use crate::support::{copy, delete, files, manual, outcomes, put, scan, segment_files, send};
 use millpond::segments::{SegmentReader, SegmentSink};
