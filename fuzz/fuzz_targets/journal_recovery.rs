@@ -28,11 +28,17 @@
 //! - Then the engine goes on: it accepts more, everything drains, and the sink holds the same.
 //!
 //! # What no opening can tell
-//! That the *oldest* file, or every file, is missing: that is how files go. Then only what is said of a refusal is checked.
+//! - That the *oldest* file, or every file, is missing: that is how files go.
+//! - Why files older than the oldest went: that their operations settled, or were written again, stands in later groups, and
+//!   harm to the last of those is taken for a tear, as nothing behind them says that they were synced.
+//!
+//! What is left then need not be a prefix. That the opening does not panic, and changes nothing where it refuses, is all that is
+//! checked.
 //!
 //! # The bytes
 //! What the world is like (3), how the power is cut (1), how many harms (1), five bytes for each, and then the steps.
 #![no_main]
+#![expect(clippy::duplicate_mod, reason = "both kinds of support draw from the same generator")]
 
 #[path = "../../tests/support/disk/mod.rs"]
 mod disk;

@@ -14,7 +14,7 @@ use millpond::{
     Base, Drainer, Engine, Error, ErrorKind, Flights, Journal, MemorySink, Next, Operation, Scripted,
     SimulatedClock, Source, Takes,
 };
-use rule::{Files, Originals, Verdict};
+use rule::{Counting, Files, Originals, Verdict};
 use std::{
     collections::VecDeque,
     ops::RangeInclusive,
@@ -393,9 +393,7 @@ impl World {
         harms.iter().for_each(|harm| harm.apply(&self.originals, &mut files));
         self.put(&sound, &files);
         let before = rule::judge(&self.originals, &sound);
-        let (Verdict::Opens { operations: written, .. }, Verdict::Opens { operations, oldest }) =
-            (written, before)
-        else {
+        let (Verdict::Opens(written), Verdict::Opens(before)) = (written, before) else {
             panic!("what a crash leaves is damage")
         };
         match rule::judge(&self.originals, &files) {
@@ -403,16 +401,13 @@ impl World {
                 self.is_refused(&file, at);
                 assert_eq!(self.files(), files, "what was refused was changed");
                 self.put(&files, &sound);
-                Some(self.opened(&written, &operations, false))
+                Some(self.opened(&written, &before, false))
             }
-            // Nobody can tell that the oldest file is missing.
-            Verdict::Opens { oldest: there, .. }
-                if oldest.is_some() && (there.is_none() || there > oldest) =>
-            {
+            Verdict::Opens(left) if files != sound && left.lacks_unseen(&before) => {
                 self.opens_or_is_refused(&files);
                 None
             }
-            Verdict::Opens { operations, .. } => Some(self.opened(&written, &operations, files != sound)),
+            Verdict::Opens(left) => Some(self.opened(&written, &left, files != sound)),
         }
     }
 
@@ -439,18 +434,42 @@ impl World {
 
     /// Opens what is left, which must succeed. The files had the records of some operations, and have those of these; how many
     /// of all are left?
-    fn opened(&mut self, written: &[Name], operations: &[Name], is_harmed: bool) -> usize {
+    fn opened(&mut self, written: &Counting, counting: &Counting, is_harmed: bool) -> usize {
         self.open().unwrap();
         let all = self.done.len();
-        let counts = self.counts(written, operations);
+        let counts = self.counts(&written.operations, &counting.operations);
         let mark = self.running().source.mark();
         let found = counts.clone().rev().find(|left| {
             let marked = self.done[..*left].iter().filter_map(|done| done.position).max();
             marked == mark && self.agrees(*left, all)
         });
-        let Some(left) = found else { panic!("what is left is not the first {counts:?} of {all}") };
+        let Some(left) = found else {
+            self.tell(*counts.end());
+            panic!("what is left is not the first {counts:?} of {all}, with mark {mark:?}");
+        };
         assert!(is_harmed || left >= self.durable, "{left} of {} are left", self.durable);
         left
+    }
+
+    /// For whoever looks into a failure.
+    fn tell(&self, left: usize) {
+        for (place, done) in self.done.iter().enumerate() {
+            let Done { key, action, seq, position } = done;
+            println!(
+                "{place}{} {} {seq} {action:?} {position:?}",
+                if place < left { "" } else { "?" },
+                id(*key)
+            );
+        }
+        for key in 0..self.config.keys {
+            let running = self.running.as_ref().unwrap();
+            println!("{} {:?}", id(key), running.engine.get(INDEX, &id(key)));
+            println!("   sink {:?}", self.sink.read(&[(INDEX, &*id(key))]));
+            println!(
+                "   model {:?}",
+                self.model(key, self.standing(key, left)).get(INDEX, &id(key)).map(Tree::to_text)
+            );
+        }
     }
 
     /// How many operations count, by those whose records do.

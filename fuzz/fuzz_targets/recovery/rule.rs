@@ -14,9 +14,30 @@ const ZEROES: [u8; 4096] = [0; 4096];
 #[derive(Debug)]
 pub enum Verdict {
     /// The file, and the first byte that is wrong, where it is one.
-    Refused { file: String, at: Option<usize> },
-    /// The operations that count, in the order in which they were written, and the number of the oldest file that counts.
-    Opens { operations: Vec<Name>, oldest: Option<u64> },
+    Refused {
+        file: String,
+        at: Option<usize>,
+    },
+    Opens(Counting),
+}
+
+/// What counts.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    /// In the order in which they were written.
+    pub operations: Vec<Name>,
+    /// How many records by which a file before them could go.
+    pub marks: usize,
+    /// The number of the oldest file.
+    pub oldest: Option<u64>,
+}
+
+impl Counting {
+    /// True where nobody can tell that something is missing: the oldest file, or why older ones than that went.
+    pub fn lacks_unseen(&self, sound: &Self) -> bool {
+        let is_first_gone = sound.oldest.is_some() && (self.oldest.is_none() || self.oldest > sound.oldest);
+        is_first_gone || self.marks < sound.marks && sound.oldest > Some(1)
+    }
 }
 
 /// One file of those that are left.
@@ -65,11 +86,8 @@ impl Left<'_> {
         if is_synced || is_short { Err(x) } else { Ok(x) }
     }
 
-    fn operations(&self, end: usize) -> impl Iterator<Item = Name> {
-        self.parts.iter().take_while(move |part| part.end <= end).filter_map(|part| match &part.is {
-            Is::Operation(name) => Some(name.clone()),
-            _ => None,
-        })
+    fn parts_to(&self, end: usize) -> impl Iterator<Item = &Is> {
+        self.parts.iter().take_while(move |part| part.end <= end).map(|part| &part.is)
     }
 }
 
@@ -97,10 +115,13 @@ pub fn judge(originals: &Originals, files: &Files) -> Verdict {
             Err(x) => return Verdict::Refused { file: file.name.to_owned(), at: Some(x) },
         }
     }
-    Verdict::Opens {
+    let parts = || counting.iter().flat_map(|(file, end)| file.parts_to(*end));
+    let operation = |is: &Is| if let Is::Operation(name) = is { Some(name.clone()) } else { None };
+    Verdict::Opens(Counting {
+        operations: parts().filter_map(operation).collect(),
+        marks: parts().filter(|is| matches!(is, Is::Mark)).count(),
         oldest: counting.first().map(|(file, _)| stream::number(&file.header)),
-        operations: counting.iter().flat_map(|(file, end)| file.operations(*end)).collect(),
-    }
+    })
 }
 
 /// In pieces: a look at each byte is told to the fuzzer.

@@ -4,6 +4,9 @@ pub const FILE_HEADER_BYTES: usize = 64;
 const GROUP_HEADER_BYTES: usize = 36;
 const GROUP_MAGIC: &[u8] = b"mpgroup\x01";
 const OPERATION: u8 = 1;
+const MOVED: u8 = 2;
+const SETTLED: u8 = 5;
+const WATERMARK: u8 = 6;
 const BEGIN: u8 = 10;
 const HAS_ROUTING_OR_VERB: u8 = 0b111;
 const HAS_SOURCE: u8 = 1 << 3;
@@ -34,6 +37,8 @@ pub enum Is {
         number: u64,
         end: usize,
     },
+    /// Says of operations before it that they settled, or stands in their place.
+    Mark,
     Other,
 }
 
@@ -62,7 +67,7 @@ pub fn parts(file: &[u8]) -> Vec<Part> {
 
 fn record(bytes: &[u8], seq: &mut u64) -> Is {
     let (kind, mut rest) = bytes.split_first().unwrap();
-    if (OPERATION..=5).contains(kind) {
+    if (OPERATION..=SETTLED).contains(kind) {
         let zigzag = varint(&mut rest);
         *seq = seq.wrapping_add(zigzag >> 1 ^ (zigzag & 1).wrapping_neg());
     }
@@ -79,6 +84,7 @@ fn record(bytes: &[u8], seq: &mut u64) -> Is {
             let (number, end) = (varint(&mut rest), varint(&mut rest));
             Is::Begin { number, end: usize::try_from(end).unwrap() }
         }
+        MOVED | SETTLED | WATERMARK => Is::Mark,
         _ => Is::Other,
     }
 }
