@@ -198,7 +198,7 @@ impl<'a> Round<'a> {
         let (mut model, mut operations) = (Model::default(), 0);
         for name in inputs.split(' ') {
             let mut text = String::new();
-            let count = 3_000 + random.below(20_000);
+            let count = 2_000 + random.below(12_000);
             for _ in 0..count {
                 model.operation(random, stream, &mut text);
             }
