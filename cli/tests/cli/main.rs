@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+mod bad_directories;
 mod bad_lines;
 mod faults;
 mod flights;
