@@ -60,8 +60,8 @@ const MEMORY: [&str; 3] = ["256KiB", "512KiB", "4MiB"];
 const MAX_DELAY: [&str; 3] = ["10ms", "50ms", "30s"];
 /// Puts and deletes among a thousand operations: none, few and many.
 const ANEW: [u64; 3] = [0, 2, 200];
-/// Characters of a text. The longest makes a journal of several files, so that the first are folded, or go.
-const TEXT: [u64; 4] = [8, 80, 800, 6_000];
+/// Characters of a text, by memory: those of the last make a journal of several files, so that the first are folded, or go.
+const TEXT: [[u64; 2]; MEMORY.len()] = [[8, 80], [80, 800], [8, 6_000]];
 
 /// Flags of the test harness, for the other tests of the same command; those that a value follows, and those without.
 const HARNESS_WITH_VALUE: [&str; 7] =
@@ -193,8 +193,9 @@ struct Round<'a> {
 impl<'a> Round<'a> {
     fn new(random: &mut Random, directory: &'a Path) -> Self {
         let inputs = random.of(&["first", "first second", "first second third"]);
+        let (memory, texts) = random.of(&[0, 1, 2].map(|choice| (MEMORY[choice], TEXT[choice])));
         let stream =
-            Stream { documents: 5 + random.below(200), anew: random.of(&ANEW), text: random.of(&TEXT) };
+            Stream { documents: 5 + random.below(200), anew: random.of(&ANEW), text: random.of(&texts) };
         let (mut model, mut operations) = (Model::default(), 0);
         for name in inputs.split(' ') {
             let mut text = String::new();
@@ -205,7 +206,7 @@ impl<'a> Round<'a> {
             operations += count;
             std::fs::write(directory.join(name), text).unwrap();
         }
-        let (policy, memory, delay) = (random.of(&POLICIES), random.of(&MEMORY), random.of(&MAX_DELAY));
+        let (policy, delay) = (random.of(&POLICIES), random.of(&MAX_DELAY));
         let flags = format!("--sync {policy} --memory {memory} --max-delay {delay} --quiet");
         Self { directory, inputs, flags, operations, model }
     }

@@ -72,12 +72,17 @@ impl Model {
     pub(crate) fn difference(&self, found: &Documents) -> Option<String> {
         let mut ids = self.0.keys().chain(found.keys());
         let id = ids.find(|id| self.0.get(*id) != found.get(*id))?;
-        let shown = |documents: &Documents| match documents.get(id) {
-            Some(document) => serde_json::to_string(document).unwrap(),
-            None => "nothing".to_owned(),
-        };
-        Some(format!("document {id} differs:\n found    {}\n expected {}", shown(found), shown(&self.0)))
+        let (expected, found) = (self.0.get(id), found.get(id));
+        let (expected, found) = (unlike(expected, found), unlike(found, expected));
+        Some(format!("document {id} differs:\n found    {found}\n expected {expected}"))
     }
+}
+
+/// The fields of a document that another does not have like this.
+fn unlike(document: Option<&Map<String, Value>>, other: Option<&Map<String, Value>>) -> String {
+    let Some(mut rest) = document.cloned() else { return "no document".to_owned() };
+    rest.retain(|name, value| other.and_then(|other| other.get(name)) != Some(value));
+    Value::Object(rest).to_string()
 }
 
 /// Puts fields into a document: objects are gone into, all else takes the place of what was there.
