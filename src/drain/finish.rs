@@ -54,6 +54,7 @@ impl Drain {
             let reason = format!("the sink answered {answered} outcomes to {sent} items");
             vec![Outcome::Unknown(reason); sent]
         };
+        let is_whole = !outcomes.iter().any(|one| matches!(one, Outcome::Again { .. } | Outcome::Unknown(_)));
         let (failed_whole, asked) = failed_whole(&outcomes);
         self.scheduler.lock().answered(failed_whole, now_us, asked);
         let (mut landing, mut unbuffered) = (Landing::new(), 0);
@@ -79,6 +80,17 @@ impl Drain {
         self.settle(&mut landing, now_us);
         drop(batch);
         self.bank.memory.release_buffer(unbuffered);
+        if !is_whole {
+            self.check_sink();
+        }
+    }
+
+    /// A sink that has stopped stops the engine: it would try for ever.
+    fn check_sink(&self) {
+        if let Err(error) = self.sink().health() {
+            self.bank.latch.set(format_args!("the sink has stopped: {error}; restart when it is well again"));
+            self.signal_all();
+        }
     }
 
     /// Carries out what one outcome means. Adds to `unbuffered` what was set aside for an item that does not go out

@@ -147,6 +147,13 @@ pub trait Sink: Send + Sync {
         Ok(())
     }
 
+    /// An error once the sink has stopped for good, and sending to it again is of no use. The engine then stops with it, and
+    /// what has not settled waits in the journal, where there is one. Asked after a batch of which something was not carried out,
+    /// or may not have been.
+    fn health(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Finishes: called once, after the last batch.
     fn close(&self) -> Result<()> {
         Ok(())

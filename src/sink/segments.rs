@@ -213,6 +213,10 @@ impl Sink for SegmentSink {
         self.shared.store.reserve_seq(ceiling)
     }
 
+    fn health(&self) -> Result<()> {
+        self.shared.store.directory().check()
+    }
+
     fn close(&self) -> Result<()> {
         if let Some(compactor) = &self.shared.compactor {
             compactor.stop();

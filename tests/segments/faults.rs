@@ -10,8 +10,8 @@ use crate::{
     support::{delete, owned, put, routed},
 };
 use millpond::segments::{Compaction, SegmentOptions, SegmentReader, SegmentSink};
-use millpond::{Batch, Item, Outcome, Sink};
-use std::{collections::BTreeMap, sync::Arc};
+use millpond::{Action, Batch, Engine, ErrorKind, Item, Journal, Operation, Outcome, Sink};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 type Live = BTreeMap<(String, String), (Vec<u8>, Option<String>)>;
 
@@ -68,6 +68,14 @@ struct Reached {
     has_reserved: bool,
 }
 
+/// What the sink answers for all of a batch.
+fn one_answer(sink: &SegmentSink, batch: &Batch) -> Outcome {
+    let mut outcomes = sink.send(batch);
+    let answer = outcomes.pop().unwrap();
+    assert!(outcomes.iter().all(|one| *one == answer), "one answer for all: {outcomes:?}, {answer:?}");
+    answer
+}
+
 /// Sends the batches from `first` on, until the process must end. One that is to be sent again is.
 fn send_from(sink: &SegmentSink, first: u64) -> Reached {
     let mut reached = Reached { applied: first, ..Reached::default() };
@@ -77,17 +85,19 @@ fn send_from(sink: &SegmentSink, first: u64) -> Reached {
             reached.has_reserved = (0..2).any(|_| sink.reserve_seq(RESERVED).is_ok());
         }
         let batch = Batch { items: items(reached.applied), bytes: 0 };
-        let mut outcomes = sink.send(&batch);
-        if matches!(outcomes[0], Outcome::Again { .. }) {
-            outcomes = sink.send(&batch);
+        let mut answer = one_answer(sink, &batch);
+        if matches!(answer, Outcome::Again { .. }) {
+            answer = one_answer(sink, &batch);
         }
-        assert!(outcomes.iter().all(|one| *one == outcomes[0]), "one answer for all: {outcomes:?}");
-        match &outcomes[0] {
+        match answer {
             Outcome::Applied => reached.applied += 1,
             // Both times known not to be there.
             Outcome::Again { .. } => break,
             Outcome::Unknown(_) => {
-                assert!(matches!(sink.send(&batch)[0], Outcome::Again { .. }), "nothing is sent after it");
+                assert!(
+                    matches!(one_answer(sink, &batch), Outcome::Again { .. }),
+                    "nothing is sent after it"
+                );
                 reached.is_next_unknown = true;
                 break;
             }
@@ -214,7 +224,7 @@ fn a_transfer_that_is_short_or_interrupted_is_not_noticed() {
 fn a_disk_that_stays_full_keeps_what_is_there_and_takes_all_once_it_has_room() {
     let disk = SimulatedDisk::new(5);
     let sink = open(&disk).unwrap();
-    assert!(matches!(sink.send(&Batch { items: items(0), bytes: 0 })[0], Outcome::Applied));
+    assert_eq!(one_answer(&sink, &Batch { items: items(0), bytes: 0 }), Outcome::Applied);
     disk.set_capacity(disk.used());
     assert_eq!(send_from(&sink, 1), Reached { applied: 1, ..Reached::default() });
     assert_eq!(read(&disk), model(1));
@@ -222,4 +232,31 @@ fn a_disk_that_stays_full_keeps_what_is_there_and_takes_all_once_it_has_room() {
     disk.set_capacity(u64::MAX);
     assert_eq!(send_from(&sink, 1).applied, BATCHES);
     assert_eq!(read(&disk), model(BATCHES));
+}
+
+#[test]
+fn an_engine_stops_with_a_store_that_takes_no_more_and_the_next_one_sends_what_was_left() {
+    let (disk, journal) = (SimulatedDisk::new(5), tempfile::tempdir().unwrap());
+    let engine = |disk: &SimulatedDisk| {
+        let sink = Arc::new(open(disk).unwrap());
+        let builder = Engine::builder().journal(journal.path(), Journal::Always);
+        builder.build(Arc::clone(&sink) as _, Some(sink)).unwrap()
+    };
+    let stopped = engine(&disk);
+    for id in ["a", "b"] {
+        let action = Action::Update(br#"{"inc":{"n":1},"doc_as_upsert":true}"#);
+        stopped.submit(Operation { index: "i", id, routing: None, action }).unwrap();
+    }
+    disk.fail(At::Every(Call::SyncAll), When::Before, Fault::Io);
+    let error = stopped.close(Duration::from_hours(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Latched);
+    assert!(error.to_string().contains("the sink has stopped"), "{error}");
+    drop(stopped);
+    disk.kill();
+    disk.restart();
+    let next = engine(&disk);
+    next.close(Duration::from_hours(1)).unwrap();
+    for id in ["a", "b"] {
+        assert_eq!(&*next.get("i", id).unwrap().unwrap().source, br#"{"n":1}"#);
+    }
 }

@@ -176,3 +176,18 @@ fn a_replay_killed_as_it_renames_or_syncs_leaves_the_old_or_the_new() {
         goes_on_well(&place, &expected, fault);
     }
 }
+
+#[test]
+fn a_failed_sync_of_the_store_stops_the_replay_too() {
+    let Some((place, expected)) = place_to_strike("a_failed_sync_of_the_store_stops_the_replay_too") else {
+        return;
+    };
+    for path in ["db/0000000001.segment.tmp", "db/0000000003.segment.tmp"] {
+        let fault = Fault { calls: "fsync", path, when: "1", how: "error=EIO" };
+        let struck = strike(&place, fault);
+        assert_eq!(struck.code, Some(1), "{fault:?}: {}", struck.stderr);
+        let said = ["the sink has stopped", "Input/output error", "restart"];
+        assert!(said.iter().all(|said| struck.stderr.contains(said)), "{fault:?}: {}", struck.stderr);
+        goes_on_well(&place, &expected, fault);
+    }
+}
