@@ -11,8 +11,8 @@ use crate::{
     simulation::{Model, OwnedAction, Tree, Write},
 };
 use millpond::{
-    Base, Drainer, Engine, Error, ErrorKind, Flights, Journal, MemorySink, Next, Operation, Scripted,
-    SimulatedClock, Source, Takes,
+    Base, Drainer, Engine, Error, ErrorKind, Flights, Journal, MemorySink, Next, NullSink, Operation,
+    Scripted, SimulatedClock, Source, Takes, journals::Repair,
 };
 use rule::{Counting, Files, Originals, Verdict};
 use std::{
@@ -400,6 +400,7 @@ impl World {
             Verdict::Refused { file, at } => {
                 self.is_refused(&file, at);
                 assert_eq!(self.files(), files, "what was refused was changed");
+                self.can_be_repaired();
                 self.put(&files, &sound);
                 Some(self.opened(&written, &before, false))
             }
@@ -420,6 +421,26 @@ impl World {
         if let Some(at) = at {
             assert!(text.contains(&format!(": at byte {at}: ")), "{text}, and not {at}");
         }
+    }
+
+    /// A copy of what is refused can be repaired: then there is nothing to repair, it opens, and everything in it drains.
+    fn can_be_repaired(&self) {
+        let copy = self.disk.fork();
+        copy.restart();
+        let plan = || Repair::plan_on(Arc::new(copy.clone()), DIRECTORY).unwrap();
+        let Some(repair) = plan() else { panic!("what is refused is found to be whole") };
+        drop(repair.to_string());
+        repair.carry_out().unwrap();
+        assert!(plan().is_none(), "it was repaired");
+        // A clock of its own: by the other one late requests are carried out.
+        let clock = SimulatedClock::new(WALL_US);
+        let settings = Engine::builder().clock(&clock).memory_bytes(millpond::MEMORY_BYTES_MIN);
+        let settings = settings.journal_on(Arc::new(copy.clone()), DIRECTORY, Journal::Always);
+        let (engine, drainer) = settings.manual(Arc::new(NullSink), None).unwrap();
+        engine.validate().unwrap();
+        clock.advance(Duration::from_hours(1));
+        drainer.run().unwrap();
+        engine.close(Duration::ZERO).unwrap();
     }
 
     fn opens_or_is_refused(&mut self, files: &Files) {
