@@ -25,7 +25,7 @@
 //!   which only damage can bring about, as the sink has it.
 //! - The mark of the source is the highest position among them.
 //! - Where nothing but what was not synced was lost, they are at least all that was acknowledged as durable.
-//! - Then the engine goes on: it accepts more, everything drains, and the sink holds the same.
+//! - Then the engine goes on: everything drains, and the sink holds the same. Where no harm was done it accepts more before.
 //!
 //! # What no opening can tell
 //! - That the *oldest* file, or every file, is missing: that is how files go.

@@ -5,6 +5,8 @@
 //! there then is the batches that were answered with `Applied`, wholly, and perhaps the one whose outcome is unknown, wholly;
 //! nothing else lies about; and the sink takes that batch once more, and all others.
 
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use crate::{
     disk::{At, Bytes, Call, Changes, Fault, PowerCut, SimulatedDisk, When},
     support::{delete, owned, put, routed},
@@ -138,7 +140,7 @@ fn goes_on(disk: &SimulatedDisk, reached: Reached, models: &[Live], case: &str) 
     disk.restart();
     let sink = open(disk).unwrap_or_else(|error| panic!("{case}: {error}"));
     let seen = read(disk);
-    let is = |batches: u64| models.get(batches as usize) == Some(&seen);
+    let is = |batches: u64| models.get(usize::try_from(batches).unwrap()) == Some(&seen);
     assert!(is(applied) || is_next_unknown && is(applied + 1), "{case}: {reached:?}");
     assert!(is_swept(disk, &sink), "{case}: {:?}", disk.names(PATH));
     let floor = if has_reserved { RESERVED } else { applied.min(1) * (100 + applied) };
