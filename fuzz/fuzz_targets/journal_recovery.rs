@@ -15,6 +15,8 @@
 //!   end of what was written. Where x is between groups and all from x on is zero, the file ends there, if it has the length that it was
 //!   made with, or it is **damage**. Else it is **damage** at x if any group that begins at x or behind, and has its header as it was written,
 //!   says that more than x was synced; or if the file is shorter than it was made. Else it is a **tear**, and ends at x.
+//! - Where files before the first are missing, neither a record that counts nor a header may fail to say that they went, or it
+//!   is **damage**.
 //! - Of the last, where not even one record counts, nothing counts, and the one before is the last.
 //!
 //! Damage is refused, with [`ErrorKind::Damaged`](millpond::ErrorKind::Damaged), the file and x, and all files stay as they are; with the
@@ -28,12 +30,8 @@
 //! - Then the engine goes on: everything drains, and the sink holds the same. Where no harm was done it accepts more before.
 //!
 //! # What no opening can tell
-//! - That the *oldest* file, or every file, is missing: that is how files go.
-//! - Why files older than the oldest went: that their operations settled, or were written again, stands in later groups, and
-//!   harm to the last of those is taken for a tear, as nothing behind them says that they were synced.
-//!
-//! What is left then need not be a prefix. That the opening does not panic, and changes nothing where it refuses, is all that is
-//! checked.
+//! That every file is missing, or has lost all that was written to it: so a journal begins. That the opening does not panic, and
+//! changes nothing where it refuses, is then all that is checked.
 //!
 //! # The bytes
 //! What the world is like (3), how the power is cut (1), how many harms (1), five bytes for each, and then the steps.

@@ -51,12 +51,23 @@ impl Log {
     /// Removes the oldest files, as long as all in them has settled. `settled`: everything up to there has; `is_late`: whether
     /// anything that was sent may still be carried out, asked after that was found.
     pub(crate) fn remove_settled(&self, settled: u64, is_late: bool) -> Result<()> {
-        if self.commit.with_writer(|writer| Ok(writer.is_any_settled(settled)))?
+        let stays = self.commit.with_writer(|writer| Ok(writer.first_unsettled(settled)))?;
+        if let Some(stays) = stays
+            && self.announce(stays)?
             && self.has_told(settled, is_late)?
         {
-            self.commit.with_writer(|writer| writer.drop_settled(settled))?;
+            self.commit.with_writer(|writer| writer.drop_before(stays))?;
         }
         Ok(())
+    }
+
+    /// Says that files below this number will go; false where there is no room to say so, and they stay. It is to be synced
+    /// before they do.
+    fn announce(&self, number: u64) -> Result<bool> {
+        match self.mark_as(Class::Last, &Record::Gone { number }) {
+            Err(error) if error.kind() == ErrorKind::Full => Ok(false),
+            said => said.map(|()| true),
+        }
     }
 
     /// True where a flight has settled without its mark, and nothing makes up for that yet.
@@ -116,12 +127,15 @@ impl Log {
     /// Removes the oldest file, of which all that stands was written again; false where a flight has settled without its mark,
     /// and it stays.
     pub(crate) fn remove_folded(&self, oldest: &Oldest) -> Result<bool> {
+        if !self.announce(oldest.number() + 1)? {
+            return Ok(false);
+        }
         // What was written again, and the marks of what was not since it had settled.
         self.sync()?;
         if self.is_any_denied() {
             return Ok(false);
         }
-        self.commit.with_writer(|writer| writer.drop_oldest(oldest.number()))?;
+        self.commit.with_writer(|writer| writer.drop_before(oldest.number() + 1))?;
         Ok(true)
     }
 

@@ -60,7 +60,7 @@ pub struct InspectedFile {
 }
 
 /// What the kinds of records are called, by their bytes less one.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "Operation",
     "Moved",
     "Bounds",
@@ -71,6 +71,7 @@ const NAMES: [&str; 10] = [
     "Index",
     "Source",
     "Begin",
+    "Gone",
 ];
 
 /// Reads a journal, and says what it holds. Fails where there is none, where a newer version wrote it, or where the disk
@@ -81,7 +82,8 @@ pub fn inspect(directory: impl AsRef<Path>) -> Result<Inspected> {
     let reading = Reading::of(&SystemDisk, directory.as_ref())?;
     let begins: Vec<FileEnd> = reading.begins();
     let files = reading.files.iter().map(|seen| InspectedFile::of(seen, &begins)).collect::<Result<_>>()?;
-    let Reading { recovered, torn, cut, .. } = reading;
+    let Reading { recovered, torn, missing, cut, .. } = reading;
+    let why = cut.map(|(cut, _)| cut.why).or(missing);
     Ok(Inspected {
         engine: recovered.engine,
         files,
@@ -92,7 +94,7 @@ pub fn inspect(directory: impl AsRef<Path>) -> Result<Inspected> {
         highest_seq: recovered.highest_seq,
         ceiling: recovered.ceiling,
         torn,
-        damage: cut.map(|(cut, _)| cut.why.message().to_owned()),
+        damage: why.map(|why| why.message().to_owned()),
     })
 }
 

@@ -104,6 +104,7 @@ impl Opened {
             let known = file.end(&begins);
             opened.file(file, known, &mut recovery)?;
         }
+        recovery.check_first().map_err(|error| named(directory, &error))?;
         opened.recovered = recovery.finish()?;
         opened.before.end = opened.recovered.last;
         opened.before.highest_seq = opened.recovered.highest_seq;

@@ -7,7 +7,7 @@
 //! two all is read once more, up to there, as the first reading has taken in what is behind.
 //!
 //! # Invariants
-//! 1. Without a cut, opening takes the journal, and comes to the same; with one it refuses it.
+//! 1. Without a cut, and with nothing missing before all, opening takes the journal, and comes to the same; else it refuses it.
 //! 2. What is before a cut is a prefix of the stream.
 
 use super::{
@@ -61,6 +61,8 @@ pub(super) struct Reading {
     /// What is before the cut comes to.
     pub(super) recovered: Recovered,
     pub(super) torn: Option<String>,
+    /// Why opening refuses it all the same, where files before the first are missing, or there is one with a wrong header.
+    pub(super) missing: Option<Error>,
     pub(super) cut: Option<(Cut, Behind)>,
 }
 
@@ -77,14 +79,24 @@ impl Reading {
     /// Reads the journal in a directory. Fails where there is none to be read: with a newer version's files, or an error
     /// of the disk's.
     pub(super) fn of(disk: &dyn Disk, directory: &Path) -> Result<Self> {
-        let (files, void) = seen(disk, directory)?;
-        let mut reading = Self { files, void, recovered: Recovered::default(), torn: None, cut: None };
+        let (files, void, unreadable) = seen(disk, directory)?;
+        let mut reading =
+            Self { files, void, recovered: Recovered::default(), torn: None, missing: None, cut: None };
         let mut stop = None;
         // Each time the place is nearer to the start.
         while let Some(earlier) = reading.read_up_to(stop)? {
             stop = Some(earlier);
         }
+        // Opening does not go by names: it refuses this one too.
+        reading.missing = reading.missing.or(unreadable);
         Ok(reading)
+    }
+
+    /// Where nothing is to be cut, and files before the first are missing: a cut at the end.
+    pub(super) fn cut_behind_all(&mut self) -> Option<(Cut, Behind)> {
+        let why = self.missing.take()?;
+        let behind = Behind { all: self.recovered.clone(), ..Behind::default() };
+        Some((Cut { file: self.files.len(), at: 0, why }, behind))
     }
 
     /// What files say of how the ones before them end.
@@ -123,7 +135,10 @@ impl Reading {
                 break;
             }
         }
-        self.recovered = recovery.clone().finish()?;
+        self.missing = recovery.check_first().err();
+        let read = recovery.clone();
+        // What was out may have been in a file that is missing.
+        self.recovered = if self.missing.is_some() { read.finish_salvage()? } else { read.finish()? };
         if let Some(earlier) = self.find_no_operation()? {
             return Ok(Some(earlier));
         }
@@ -226,8 +241,8 @@ impl Seen {
     }
 }
 
-/// The files that count, from the oldest on, and the paths of those that do not.
-fn seen(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Seen>, Vec<PathBuf>)> {
+/// The files that count, from the oldest on; the paths of those that do not; and what is wrong with one of these.
+fn seen(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Seen>, Vec<PathBuf>, Option<Error>)> {
     let (named, mut void) = names(disk, directory)?;
     let mut files = Vec::with_capacity(named.len());
     for (name, path) in named {
@@ -250,6 +265,10 @@ fn seen(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Seen>, Vec<PathBuf>)> 
         Err(_) => first.is_none_or(|first| seen.name > first),
     };
     let (files, gone): (Vec<_>, Vec<_>) = files.into_iter().partition(counts);
-    void.extend(gone.into_iter().map(|seen| seen.path));
-    Ok((files, void))
+    let mut unreadable = None;
+    for Seen { path, found, .. } in gone {
+        unreadable = unreadable.or(found.err());
+        void.push(path);
+    }
+    Ok((files, void, unreadable))
 }

@@ -63,10 +63,12 @@ pub(crate) enum Kind {
     Source = 9,
     /// See [`Record::Begin`].
     Begin = 10,
+    /// See [`Record::Gone`].
+    Gone = 11,
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 11] = [
         Kind::Operation,
         Kind::Moved,
         Kind::Bounds,
@@ -77,6 +79,7 @@ impl Kind {
         Kind::Index,
         Kind::Source,
         Kind::Begin,
+        Kind::Gone,
     ];
 
     /// The kind of a byte.
@@ -190,6 +193,8 @@ pub(crate) enum Record<'a> {
     Source { number: u32, mark: Option<u64>, name: &'a str },
     /// The first record of a file that follows another.
     Begin(FileEnd),
+    /// Files with numbers below it are about to be removed, or were.
+    Gone { number: u64 },
 }
 
 impl Record<'_> {
@@ -205,6 +210,7 @@ impl Record<'_> {
             Record::Index { .. } => Kind::Index,
             Record::Source { .. } => Kind::Source,
             Record::Begin(_) => Kind::Begin,
+            Record::Gone { .. } => Kind::Gone,
         }
     }
 
@@ -231,7 +237,9 @@ impl Record<'_> {
                 key.write(out);
             }
             Record::Unbound { key, .. } | Record::Settled { key, .. } => key.write(out),
-            Record::Watermark { seq } | Record::Ceiling { seq } => varint::write(out, *seq),
+            Record::Watermark { seq: number } | Record::Ceiling { seq: number } | Record::Gone { number } => {
+                varint::write(out, *number);
+            }
             Record::Index { number, name } => {
                 varint::write(out, u64::from(*number));
                 out.extend_from_slice(name.as_bytes());

@@ -14,6 +14,7 @@
 //! | bounds \[f, l\] | from now on the pieces within are a flight, instead of the one before |
 //! | unbound l | takes the bounds with this last out |
 //! | watermark w | settles up to w, every key |
+//! | gone n | says that files below n were removed on purpose |
 //!
 //! # Why it is right
 //! What is read is a prefix of the stream, without the files that were deleted, which are the oldest. Three things about
@@ -42,6 +43,8 @@
 //! flight is known not to have been carried out, and may be folded again; if it leaves once more, new bounds stand.
 //!
 //! **A watermark** is below the first seq of everything that waits or is out, and no seq at or below it is given any more.
+//!
+//! **A file that is missing is missed**, the oldest too: before one goes it is said that it will, in a file that stays.
 //!
 //! **A mark of a source** covers the operations before it in the stream and no others. A prefix of the stream has, of each
 //! source, a prefix of what was accepted; so what is at or below the highest position that is seen is here, or was settled.
@@ -144,6 +147,9 @@ pub(crate) struct Recovery {
     sweep_at: usize,
     /// The place of the record that said what cannot be.
     wrong_at: Option<u64>,
+    /// The number of the first file; and below which there need be none.
+    first: Option<u64>,
+    gone: u64,
     rest: Recovered,
 }
 
@@ -161,6 +167,8 @@ impl Recovery {
         let mut reader = Reader::new(file, known)?;
         let (number, engine) = (reader.header().number, reader.header().engine);
         self.begin_file(number, engine)?;
+        self.first.get_or_insert(number);
+        self.gone = self.gone.max(reader.header().oldest());
         for entry in reader.by_ref().take_while(|entry| entry.place.at < place) {
             self.record(&entry).inspect_err(|_| self.wrong_at = Some(entry.place.at))?;
         }
@@ -174,6 +182,17 @@ impl Recovery {
     /// Where in the file that was read last something said what cannot be.
     pub(crate) fn wrong_at(&self) -> Option<u64> {
         self.wrong_at
+    }
+
+    /// Fails where files before the first one that was read are missing, and nothing says that they were removed.
+    pub(crate) fn check_first(&self) -> Result<()> {
+        match self.first {
+            Some(first) if first > self.gone => Err(damage(format!(
+                "file {first} is the first, and nothing says that file {} was removed: it is missing, or what says so is",
+                first - 1
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The file that was read last has no record, and will not be there: the one before it is the last again.
@@ -238,6 +257,7 @@ impl Recovery {
                 let known = self.sources.name(number, name, entry)?;
                 *known = mark.max(*known);
             }
+            Record::Gone { number } => self.gone = self.gone.max(number),
             Record::Begin(_) => {}
         }
         Ok(())

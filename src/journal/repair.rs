@@ -10,6 +10,8 @@
 //! document's operations had settled, or have left. Else a put from before the place would be sent once more, over the newer
 //! document that the sink has had since.
 //!
+//! Where the oldest file is missing, nothing is cut: all that is there is kept, and what was in that file alone is lost.
+//!
 //! # Why not keep what can be read behind the place
 //! An operation that is missing leaves no trace: those behind it would be carried out without it, and a source that could deliver it
 //! again would be told that it was accepted. Of a prefix each source knows where to go on.
@@ -88,7 +90,9 @@ impl Repair {
         let directory = directory.as_ref().to_owned();
         let lock = take(&*disk, &directory)?;
         let mut reading = Reading::of(&*disk, &directory)?;
-        let Some((cut, mut behind)) = reading.cut.take() else { return Ok(None) };
+        let Some((cut, mut behind)) = reading.cut.take().or_else(|| reading.cut_behind_all()) else {
+            return Ok(None);
+        };
         let all = std::mem::take(&mut behind.all.keys);
         let (kept, dropped) = Sides::new(&reading, &all).split()?;
         Ok(Some(Self { disk, directory, reading, cut, kept, dropped, behind, _lock: lock }))

@@ -338,9 +338,9 @@ impl Writer {
         Ok(Room::Some)
     }
 
-    /// Removes the oldest files, as long as no record in them has a seq above `settled`.
-    pub(super) fn drop_settled(&mut self, settled: u64) -> Result<()> {
-        while self.is_any_settled(settled) {
+    /// Removes the files below a number.
+    pub(super) fn drop_before(&mut self, number: u64) -> Result<()> {
+        while self.old.front().is_some_and(|old| old.end.number < number) {
             self.drop_front()?;
         }
         Ok(())
@@ -354,9 +354,11 @@ impl Writer {
         self.disk.sync_directory(&self.directory).map_err(|error| failed("syncing", &self.directory, error))
     }
 
-    /// True where [`drop_settled`](Self::drop_settled) would remove one.
-    pub(super) fn is_any_settled(&self, settled: u64) -> bool {
-        self.old.front().is_some_and(|old| old.highest_seq <= settled)
+    /// The number of the oldest file in which a record has a seq above `settled`, or that is being written; nothing, where that
+    /// is the oldest of all.
+    pub(super) fn first_unsettled(&self, settled: u64) -> Option<u64> {
+        let gone = self.old.iter().take_while(|old| old.highest_seq <= settled);
+        gone.last().map(|old| old.end.number + 1)
     }
 
     /// The number of the file that is being written.
@@ -382,15 +384,6 @@ impl Writer {
     /// The oldest of them, and the disk it is on.
     pub(super) fn oldest(&self) -> Option<(Arc<dyn Disk>, Old)> {
         self.old.front().map(|old| (Arc::clone(&self.disk), old.clone()))
-    }
-
-    /// Removes the oldest file, which has this number.
-    pub(super) fn drop_oldest(&mut self, number: u64) -> Result<()> {
-        // Somebody else may have been faster.
-        match self.old.front() {
-            Some(old) if old.end.number == number => self.drop_front(),
-            _ => Ok(()),
-        }
     }
 
     /// A body beside the ring that was let in will not be written.

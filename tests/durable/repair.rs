@@ -260,6 +260,23 @@ fn without_a_file_or_its_header_what_is_before_it_is_kept() {
 }
 
 #[test]
+fn without_the_oldest_file_a_journal_is_refused_and_what_is_there_is_kept() {
+    let outside = written(500, &large());
+    let files = outside.files();
+    millpond::disk::Disk::remove(&outside.disk, format!("{DIRECTORY}/{}", files[0]).as_ref()).unwrap();
+    let error = outside.open(Journal::Always).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains("nothing says that file 1 was removed"), "{error}");
+    let plan = plan(&outside.disk).unwrap().unwrap();
+    assert_eq!((plan.operations_dropped(), plan.bytes_unreadable()), (0, 0), "{plan}");
+    assert_eq!(plan.carry_out().unwrap().lines, 0);
+    let (engine, _drainer) = outside.open(Journal::Always).unwrap();
+    assert_eq!(engine.source(SOURCE).unwrap().mark(), Some(499));
+    let restored = engine.stats().operations_restored;
+    assert!((250..450).contains(&restored), "{restored}");
+}
+
+#[test]
 fn seqs_begin_above_all_that_can_be_read_on_both_sides() {
     let outside = Outside::new();
     let engine = outside.open(Journal::Always).unwrap();

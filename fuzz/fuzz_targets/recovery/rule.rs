@@ -9,6 +9,8 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 /// What was written to each file that was ever made.
 pub type Originals = BTreeMap<Header, Vec<u8>>;
 
+/// What is said where it is not a file that is wrong, but one that is not there.
+const NO_FILE: &str = "nothing says that file";
 const ZEROES: [u8; 4096] = [0; 4096];
 
 #[derive(Debug)]
@@ -26,17 +28,14 @@ pub enum Verdict {
 pub struct Counting {
     /// In the order in which they were written.
     pub operations: Vec<Name>,
-    /// How many records by which a file before them could go.
-    pub marks: usize,
     /// The number of the oldest file.
     pub oldest: Option<u64>,
 }
 
 impl Counting {
-    /// True where nobody can tell that something is missing: the oldest file, or why older ones than that went.
+    /// True where nobody can tell that something is missing, as all is.
     pub fn lacks_unseen(&self, sound: &Self) -> bool {
-        let is_first_gone = sound.oldest.is_some() && (self.oldest.is_none() || self.oldest > sound.oldest);
-        is_first_gone || self.marks < sound.marks && sound.oldest > Some(1)
+        self.oldest.is_none() && sound.oldest.is_some()
     }
 }
 
@@ -117,9 +116,14 @@ pub fn judge(originals: &Originals, files: &Files) -> Verdict {
     }
     let parts = || counting.iter().flat_map(|(file, end)| file.parts_to(*end));
     let operation = |is: &Is| if let Is::Operation(name) = is { Some(name.clone()) } else { None };
+    let said = parts().map(|is| if let Is::Gone { number } = is { *number } else { 0 }).max();
+    if let Some(first) = left.first()
+        && stream::number(&first.header) > said.unwrap_or(0).max(oldest)
+    {
+        return Verdict::Refused { file: NO_FILE.to_owned(), at: None };
+    }
     Verdict::Opens(Counting {
         operations: parts().filter_map(operation).collect(),
-        marks: parts().filter(|is| matches!(is, Is::Mark)).count(),
         oldest: counting.first().map(|(file, _)| stream::number(&file.header)),
     })
 }

@@ -4,10 +4,9 @@ pub const FILE_HEADER_BYTES: usize = 64;
 const GROUP_HEADER_BYTES: usize = 36;
 const GROUP_MAGIC: &[u8] = b"mpgroup\x01";
 const OPERATION: u8 = 1;
-const MOVED: u8 = 2;
 const SETTLED: u8 = 5;
-const WATERMARK: u8 = 6;
 const BEGIN: u8 = 10;
+const GONE: u8 = 11;
 const HAS_ROUTING_OR_VERB: u8 = 0b111;
 const HAS_SOURCE: u8 = 1 << 3;
 
@@ -37,8 +36,10 @@ pub enum Is {
         number: u64,
         end: usize,
     },
-    /// Says of operations before it that they settled, or stands in their place.
-    Mark,
+    /// Files below this number go.
+    Gone {
+        number: u64,
+    },
     Other,
 }
 
@@ -84,7 +85,7 @@ fn record(bytes: &[u8], seq: &mut u64) -> Is {
             let (number, end) = (varint(&mut rest), varint(&mut rest));
             Is::Begin { number, end: usize::try_from(end).unwrap() }
         }
-        MOVED | SETTLED | WATERMARK => Is::Mark,
+        GONE => Is::Gone { number: varint(&mut rest) },
         _ => Is::Other,
     }
 }

@@ -139,6 +139,7 @@ fn parse(mut parts: Parts<'_>, seq: impl FnOnce(u64) -> u64) -> Result<Record<'_
             at: parts.integer("the end of the file before is no integer")?,
             chain: u32::from_le_bytes(parts.array("the checksum of the file before is cut short")?),
         }),
+        Kind::Gone => Record::Gone { number: parts.integer("the number of the oldest file is no integer")? },
     };
     if parts.is_empty() { Ok(record) } else { Err(parts.wrong("the record goes on behind its end")) }
 }

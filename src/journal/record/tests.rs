@@ -57,6 +57,7 @@ impl Owned {
             Kind::Source => {
                 Record::Source { number: index, mark: self.source.map(|source| source.1), name: id }
             }
+            Kind::Gone => Record::Gone { number: seq },
             Kind::Begin => Record::Begin(FileEnd { number: seq, at, chain: a }),
         }
     }
@@ -221,7 +222,7 @@ fn what_is_unknown_is_refused_with_its_place_though_the_checksum_is_right() {
         (wrong.at, wrong.what)
     };
     assert_eq!(refused(0, b""), (1, "there is no such kind of record"));
-    assert_eq!(refused(11, b""), (1, "there is no such kind of record"));
+    assert_eq!(refused(12, b""), (1, "there is no such kind of record"));
     assert_eq!(refused(1, &[0, 0x10, 0, 0]), (3, "there is no such flag"));
     assert_eq!(refused(2, &[2, 0, 0x08, 0, 0]), (4, "there is no such flag"));
     assert_eq!(refused(2, &[2, 9]), (3, "its first seq would be below zero"));
