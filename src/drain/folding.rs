@@ -131,14 +131,22 @@ fn move_one(bank: &Bank, journal: &Log, (index, id, seq): (IndexId, &str, u64), 
             bounds.give_back(journal);
             return Ok(());
         }
-        let made =
-            if is_there { moved.make_room(journal).and_then(|()| bounds.make_room(journal)) } else { Ok(()) };
+        let made = if is_there { make_room(journal, &mut moved, &mut bounds) } else { Ok(()) };
         if !is_there || made.is_err() {
             moved.give_back(journal);
             bounds.give_back(journal);
             return made;
         }
     }
+}
+
+/// Has both let in. The short one first: who holds room for a long body does not wait.
+fn make_room(journal: &Log, moved: &mut Part, bounds: &mut Part) -> Result<()> {
+    if !bounds.is_held() {
+        moved.give_back(journal);
+    }
+    bounds.make_room(journal)?;
+    moved.make_room(journal)
 }
 
 /// One of the records, and the room that it was promised.
@@ -168,6 +176,11 @@ impl Part {
         self.held.is_some()
     }
 
+    /// True where it has the room that it needs.
+    fn is_held(&self) -> bool {
+        self.body.is_empty() || self.held.is_some_and(|(_, bytes)| bytes == self.body.len())
+    }
+
     /// Takes its place.
     fn take(&mut self, journal: &Log) -> Option<Place> {
         self.held.take().map(|(admitted, _)| journal.place(&admitted))
@@ -175,11 +188,8 @@ impl Part {
 
     /// Has it let in where it was not, which may write and sync.
     fn make_room(&mut self, journal: &Log) -> Result<()> {
-        if self.held.is_some_and(|(_, bytes)| bytes == self.body.len()) {
-            return Ok(());
-        }
-        self.give_back(journal);
-        if !self.body.is_empty() {
+        if !self.is_held() {
+            self.give_back(journal);
             self.held = Some((journal.admit_again(self.body.len())?, self.body.len()));
         }
         Ok(())

@@ -341,6 +341,8 @@ impl Engine {
                 }
                 Err(Refused::Shard(Refusal::Sealed)) => return Err(closed()),
                 Err(refused @ Refused::Shard(Refusal::SeqExhausted)) => {
+                    // Nobody waits who was promised room in the journal: others need it for room to come.
+                    drop(entry);
                     // Above the clock too: it may have jumped far ahead.
                     let ceiling = shared.bank.ceiling();
                     let raised =
@@ -350,6 +352,7 @@ impl Engine {
                     }
                 }
                 Err(refused) => {
+                    drop(entry);
                     shared.bank.memory.note_refusal();
                     shared.drain.signal();
                     left = self.wait_for_room(refused, &mut waiter, left)?;

@@ -59,6 +59,7 @@ use crate::{
     sync::{
         Latch,
         atomic::{AtomicU64, Ordering},
+        yield_now,
     },
 };
 use admission::{Class, cost_of, words_of};
@@ -181,26 +182,27 @@ impl Log {
     #[cold]
     fn wait_for_room(&self, class: Class, admitted: Admitted) -> Result<Admitted> {
         let needs = (admitted.cost, admitted.aside);
-        let mut room = self.commit.let_in(class, needs, self.folding.old_max(class))?;
         let mut waits = 0;
-        while let Room::Later = room {
-            self.folding.wait(&self.latch);
-            waits += 1;
+        loop {
             // Where nothing can be folded the files grow.
             let old_max = if waits < WAITS_MAX { self.folding.old_max(class) } else { u64::MAX };
-            room = self.commit.let_in(class, needs, old_max)?;
-        }
-        match room {
-            Room::Some | Room::Later => Ok(admitted),
-            Room::None(error) => {
-                let message = format!("the journal has no room: {error}");
-                Err(Error::new(ErrorKind::Full, message))
-            }
-            Room::TooLarge { most } => {
-                let bytes = admitted.cost + admitted.aside;
-                let message =
-                    format!("the operation has {bytes} bytes in the journal; its files hold {most}");
-                Err(Error::new(ErrorKind::TooLarge, message))
+            match self.commit.let_in(class, needs, old_max)? {
+                Room::Some => return Ok(admitted),
+                Room::Soon => yield_now(),
+                Room::Later => {
+                    self.folding.wait(&self.latch);
+                    waits += 1;
+                }
+                Room::None(error) => {
+                    let message = format!("the journal has no room: {error}");
+                    return Err(Error::new(ErrorKind::Full, message));
+                }
+                Room::TooLarge { most } => {
+                    let bytes = admitted.cost + admitted.aside;
+                    let message =
+                        format!("the operation has {bytes} bytes in the journal; its files hold {most}");
+                    return Err(Error::new(ErrorKind::TooLarge, message));
+                }
             }
         }
     }

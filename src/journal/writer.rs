@@ -16,11 +16,12 @@
 //! # Invariants
 //! 1. A file gets its first group only after the one before was synced whole.
 //! 2. After a failed write or sync nothing is written any more.
+//! 3. Every file but the last has a record: two in a row that say nothing could not be told from a gap.
 
 use super::{
     admission::{Admission, Class, LAST_BYTES, cost_of},
     file::{Before, Current, Old, Shape, Spare, failed},
-    group::Group,
+    group::{FILE_HEADER_BYTES, Group},
     record::{FileEnd, Kind, Record, uses},
     ring::{Reader, Ring},
 };
@@ -152,17 +153,22 @@ impl Writer {
     /// Writes what is filled, and lets more in.
     pub(super) fn write_out(&mut self, ring: &Ring, admission: &Admission) -> Result<()> {
         while self.gather(ring) {
-            let Self { current, group, reader, .. } = self;
-            let chain = group.seal(current.salt, current.at, current.chain, current.synced);
-            current
-                .file
-                .write_all_at(group.bytes(), current.at)
-                .map_err(|error| failed("writing to", &current.path, error))?;
-            current.at += group.len() as u64;
-            current.chain = chain;
-            ring.give_back(reader);
+            self.write_group()?;
+            ring.give_back(&self.reader);
         }
         self.set_limits(ring, admission);
+        Ok(())
+    }
+
+    fn write_group(&mut self) -> Result<()> {
+        let Self { current, group, .. } = self;
+        let chain = group.seal(current.salt, current.at, current.chain, current.synced);
+        current
+            .file
+            .write_all_at(group.bytes(), current.at)
+            .map_err(|error| failed("writing to", &current.path, error))?;
+        current.at += group.len() as u64;
+        current.chain = chain;
         Ok(())
     }
 
@@ -269,6 +275,10 @@ impl Writer {
             if class == Class::Last && admission.admit(class, cost) {
                 return Ok(Room::Some);
             }
+            let most = self.shape.file_bytes.saturating_sub(FILE_HEADER_BYTES as u64);
+            if needs > most {
+                return Ok(Room::TooLarge { most: most.saturating_sub(needs - cost - aside) });
+            }
             let old = self.old_bytes() + self.current.at;
             if !self.has_room(class, needs) && old > old_max.saturating_add(self.shape.file_bytes) {
                 return Ok(Room::Later);
@@ -278,10 +288,8 @@ impl Writer {
             {
                 return Ok(Room::None(reason));
             }
-            if !self.has_room(class, needs) {
-                let most =
-                    self.shape.file_bytes.saturating_sub(ring.bytes() as u64 + self.margin() + LAST_BYTES);
-                return Ok(Room::TooLarge { most });
+            if !self.has_room(class, needs + self.aside) {
+                return Ok(Room::Soon);
             }
             self.set_limits(ring, admission);
             if admission.admit(class, cost) {
@@ -298,8 +306,9 @@ impl Writer {
         (self.shape.file_bytes / MARGIN_SHARE).min(MARGIN_MAX)
     }
 
+    /// True where the file has so much left, beside what it was written.
     fn has_room(&self, class: Class, needs: u64) -> bool {
-        let left = self.shape.file_bytes.saturating_sub(self.current.at + self.aside);
+        let left = self.shape.file_bytes.saturating_sub(self.current.at);
         left >= needs && (class.is_mark() || !self.is_reserve)
     }
 
@@ -409,6 +418,8 @@ pub(super) enum Room {
     Some,
     /// Another file would have to be begun, and the full ones have too much.
     Later,
+    /// There is room that bodies beside the ring were promised, which are about to be written, or withdrawn.
+    Soon,
     /// The disk has no space: nothing has changed.
     None(Error),
     /// A record may have so many bytes.

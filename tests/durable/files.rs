@@ -4,7 +4,7 @@ use crate::{
     disk::{At, Call, Fault, PowerCut, When},
     named::{DIRECTORY, FILE_BYTES, Outside, count, operation},
 };
-use millpond::{Action, Base, Engine, ErrorKind, Journal, Next, Operation, Scripted, Takes};
+use millpond::{Action, Base, Engine, ErrorKind, Journal, Next, NullSink, Operation, Scripted, Takes};
 use std::{
     sync::{
         Arc,
@@ -239,4 +239,29 @@ fn files_are_folded_while_writers_write_and_nothing_is_lost() {
     outside.sink.script(|_| Scripted::Done);
     engine.close(Duration::from_mins(2)).unwrap();
     assert_eq!(outside.sink.documents().len() as u64, WRITERS * KEYS);
+}
+
+#[test]
+fn writers_of_long_documents_of_which_a_file_holds_two_are_none_of_them_refused() {
+    let outside = Outside::new();
+    let long = format!(r#"{{"t":"{}"}}"#, "x".repeat(60_000));
+    let engine = Engine::builder()
+        .memory_bytes(1024 * 1024)
+        .journal_on(Arc::new(outside.disk.clone()), DIRECTORY, Journal::Interval(Duration::from_secs(1)))
+        .journal_file_bytes(FILE_BYTES)
+        .build(Arc::new(NullSink), None)
+        .unwrap();
+    thread::scope(|scope| {
+        for writer in 0..4 {
+            let (engine, long) = (&engine, &long);
+            scope.spawn(move || {
+                for n in 0..100 {
+                    let id = format!("{writer}-{n}");
+                    let action = Action::Index(long.as_bytes());
+                    engine.submit(Operation { index: "i", id: &id, routing: None, action }).unwrap();
+                }
+            });
+        }
+    });
+    engine.close(Duration::from_hours(1)).unwrap();
 }

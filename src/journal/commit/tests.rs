@@ -147,3 +147,21 @@ mod interleavings {
         explore(none_goes_after_a_failure);
     }
 }
+
+#[cfg(not(shuttle))]
+#[test]
+fn room_that_somebody_was_promised_in_a_file_is_waited_for_and_no_file_is_begun() {
+    let disk = SimulatedDisk::new(1);
+    let commit = commit_on(&disk);
+    let files = || disk.list(Path::new(DIRECTORY)).unwrap();
+    let before = files();
+    let let_in = |body| commit.let_in(Class::Operation, (64, body), u64::MAX).unwrap();
+    assert!(matches!(let_in(40_000), Room::Some));
+    // No file has room for both, and the first is not written yet.
+    assert!(matches!(let_in(40_000), Room::Soon));
+    assert!(matches!(let_in(70_000), Room::TooLarge { most } if (40_000..70_000).contains(&most)));
+    assert_eq!(files(), before);
+    commit.withdraw(64, 40_000);
+    assert!(matches!(let_in(40_000), Room::Some));
+    assert_eq!(files(), before);
+}
