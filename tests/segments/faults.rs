@@ -5,8 +5,6 @@
 //! there then is the batches that were answered with `Applied`, wholly, and perhaps the one whose outcome is unknown, wholly;
 //! nothing else lies about; and the sink takes that batch once more, and all others.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use crate::{
     disk::{At, Bytes, Call, Changes, Fault, PowerCut, SimulatedDisk, When},
     support::{delete, owned, put, routed},
