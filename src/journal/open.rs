@@ -42,6 +42,8 @@ use std::{
 /// As much of a file as holds its first record, which says how the one before it ended.
 const START_BYTES: usize = 4096;
 const SUFFIX: &str = ".journal";
+/// No journal comes to a higher name.
+const NAME_MAX: u64 = u64::MAX >> 1;
 const TEMPORARY: &str = ".tmp";
 
 /// A journal that was read, and is not written yet.
@@ -244,10 +246,10 @@ pub(super) fn names(disk: &dyn Disk, directory: &Path) -> Result<(Vec<Named>, Ve
     Ok((named, spares))
 }
 
-/// The number in a file's name; nothing for a name that no journal gave.
+/// The number in a file's name; nothing for a name that no journal gave: each file that follows has a higher one.
 fn number(name: &str) -> Option<u64> {
     let number = name.strip_suffix(SUFFIX)?.parse().ok()?;
-    (file_name(number) == name).then_some(number)
+    (number <= NAME_MAX && file_name(number) == name).then_some(number)
 }
 
 /// Takes a directory for a journal, which is made if it is not there.

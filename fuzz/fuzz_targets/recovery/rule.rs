@@ -135,6 +135,6 @@ fn is_zero(bytes: &[u8]) -> bool {
 
 /// True for a name that a journal gives.
 pub fn is_journal(name: &str) -> bool {
-    let digits = name.strip_suffix(".journal");
-    digits.is_some_and(|digits| digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    let digits = name.strip_suffix(".journal").filter(|digits| digits.len() == 20);
+    digits.and_then(|digits| digits.parse().ok()).is_some_and(|number: u64| number <= u64::MAX / 2)
 }
