@@ -121,6 +121,9 @@ impl Engine {
             late_request_bound_us: crate::clock::micros(config.late_request_bound),
             keeps_known: config.keep_known,
         };
+        let id =
+            opened.as_ref().and_then(|opened| opened.recovered.engine).unwrap_or_else(|| engine_id(seed));
+        parts.sink.identify(id);
         let sources = Arc::new(Sources::default());
         let mut late_until_us = 0;
         if let (Some(opened), Some(place)) = (opened, journal) {
@@ -129,7 +132,7 @@ impl Engine {
                 late_until_us = now_us.saturating_add(crate::clock::micros(config.late_request_bound));
             }
             restore(&opened, &bank, now_us)?;
-            parts.journal = Some(start_journal(opened, place, &config, seed, (&bank, &sources))?);
+            parts.journal = Some(start_journal(opened, place, &config, (id, seed), (&bank, &sources))?);
         }
         let journal = parts.journal.clone();
         let (base, letters, clock) = (parts.base.clone(), Arc::clone(&parts.letters), parts.clock.clone());
@@ -214,6 +217,11 @@ impl Engine {
         self.shared.bank.validate()?;
         self.shared.drain.validate()
     }
+}
+
+/// The id of an engine that has none from its journal: as random as its seed.
+fn engine_id(seed: u64) -> u128 {
+    u128::from(seed) << 64 | u128::from(!seed)
 }
 
 impl Shared {

@@ -127,6 +127,12 @@ pub use sink::{
 };
 pub use stats::{IndexStats, JournalStats, Stats};
 
+/// A sink on Elasticsearch and OpenSearch servers (feature `elastic`).
+#[cfg(feature = "elastic")]
+pub mod elastic {
+    pub use crate::sink::elastic::{Auth, ElasticOptions, ElasticSink};
+}
+
 /// The embedded store: [`SegmentSink`](segments::SegmentSink) writes and reads it, [`SegmentReader`](segments::SegmentReader)
 /// reads it from any process.
 pub mod segments {

@@ -1,6 +1,10 @@
 //! The command line: what `--help` shows.
 
-use crate::units;
+mod sink;
+
+pub use sink::{Server, SinkName};
+
+use crate::{failure::Result as Tried, units};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use millpond::Journal;
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
@@ -22,6 +26,8 @@ Examples:
       fold two files, one after the other; lines that are refused go to bad.ndjson, to be mended and replayed
   tail -n +1 bulk.ndjson | millpond replay - --index logs --sink ndjson:- > folded.ndjson
       one operation per document as bulk lines; lines that name no index go to logs
+  MILLPOND_BASIC=user:password millpond replay bulk.ndjson --sink https://search:9200 --ca ca.pem
+      send what is left of it to a server
   millpond generate --documents 1000000 --operations 5000000 | millpond replay - --sink null --memory 64MiB
       measure on a made-up stream
 
@@ -68,7 +74,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Fold bulk operations from files or standard input into a sink, and report what was saved
-    Replay(Replay),
+    Replay(Box<Replay>),
     /// Print one document of a segment directory
     Get(Get),
     /// Print the documents of a segment directory, in order
@@ -127,13 +133,18 @@ pub struct Replay {
     #[arg(long, value_name = "NAME")]
     pub index: Option<String>,
 
-    /// Where folded operations go: segments:DIR, ndjson:FILE (- is standard output) or null [default: segments
-    /// in a fresh directory ./millpond-data]
-    #[arg(long, value_name = "SINK", value_parser = sink)]
-    pub sink: Option<SinkName>,
+    /// Where folded operations go: segments:DIR, ndjson:FILE (- is standard output), null, or the address of an Elasticsearch
+    /// or OpenSearch server, http://HOST:PORT or https://HOST:PORT, once for each of its nodes [default: segments in a fresh
+    /// directory ./millpond-data]
+    #[arg(long, value_name = "SINK", value_parser = sink::parse)]
+    pub sink: Vec<SinkName>,
+
+    /// How a server is reached.
+    #[command(flatten)]
+    pub server: Server,
 
     /// Keep what is accepted in a journal in this directory, so that the same command started again goes on where it was
-    /// stopped; takes files that do not change, and a sink of segments
+    /// stopped; takes files that do not change, and a sink of segments or a server
     #[arg(long, value_name = "DIR", requires = "sink")]
     pub journal: Option<PathBuf>,
 
@@ -179,27 +190,10 @@ pub struct Replay {
     pub quiet: bool,
 }
 
-/// Where folded operations go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkName {
-    /// A segment directory.
-    Segments(PathBuf),
-    /// A file of bulk lines.
-    Ndjson(PathBuf),
-    /// Standard output, as bulk lines.
-    Stdout,
-    /// Nowhere.
-    Null,
-}
-
-impl std::fmt::Display for SinkName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Segments(path) => write!(f, "segments:{}", path.display()),
-            Self::Ndjson(path) => write!(f, "ndjson:{}", path.display()),
-            Self::Stdout => f.write_str("ndjson:-"),
-            Self::Null => f.write_str("null"),
-        }
+impl Replay {
+    /// The sink, if one was named: several addresses are one server's.
+    pub fn sink(&self) -> Tried<Option<SinkName>> {
+        SinkName::one_of(&self.sink)
     }
 }
 
@@ -208,16 +202,6 @@ fn sync(text: &str) -> Result<Journal, String> {
         None if text == "always" => Ok(Journal::Always),
         Some(("interval", time)) => units::duration(time).map(Journal::Interval),
         _ => Err("a policy is always or interval=TIME, like interval=100ms".to_owned()),
-    }
-}
-
-fn sink(text: &str) -> Result<SinkName, String> {
-    match text.split_once(':') {
-        None if text == "null" => Ok(SinkName::Null),
-        Some(("ndjson", "-")) => Ok(SinkName::Stdout),
-        Some(("ndjson", path)) if !path.is_empty() => Ok(SinkName::Ndjson(path.into())),
-        Some(("segments", path)) if !path.is_empty() => Ok(SinkName::Segments(path.into())),
-        _ => Err("a sink is segments:DIR, ndjson:FILE, ndjson:- or null".to_owned()),
     }
 }
 
@@ -309,15 +293,5 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_sink_reads_as_it_is_written() {
-        for text in ["segments:some/dir", "ndjson:out:put.ndjson", "ndjson:-", "null"] {
-            assert_eq!(sink(text).unwrap().to_string(), text);
-        }
-        for text in ["", "segments", "segments:", "ndjson:", "null:", "http://localhost", "kafka:x"] {
-            assert!(sink(text).unwrap_err().contains("segments:DIR"), "{text}");
-        }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     sync::Mutex,
 };
 use millpond::{
-    Builder, DeadLetter, DeadLetterFile, DeadLetters, ErrorKind, Full, Journal, NdjsonSink, NullSink, Sink,
+    DeadLetter, DeadLetterFile, DeadLetters, ErrorKind, Full, Journal, NdjsonSink, NullSink, Sink,
 };
 use std::{
     fs, io,
@@ -58,8 +58,8 @@ pub struct Pond {
 impl Pond {
     /// Opens what `args` ask for.
     pub fn open(args: &Replay) -> Result<Self> {
-        let sink = match &args.sink {
-            Some(sink) => sink.clone(),
+        let sink = match args.sink()? {
+            Some(sink) => sink,
             None => SinkName::Segments(fresh_directory(Path::new(DIRECTORY))?),
         };
         let dead_letters = match (&args.dead_letters, &sink) {
@@ -83,7 +83,17 @@ impl Pond {
             builder = builder.journal(directory, args.sync.unwrap_or(Journal::Always));
         }
         let mut stdout = None;
-        let engine = Self::build(builder, &sink, &mut stdout).map_err(|error| match error.kind() {
+        let engine = match &sink {
+            SinkName::Segments(path) => builder.open(path),
+            SinkName::Ndjson(path) => {
+                NdjsonSink::create(path).and_then(|sink| builder.build(Arc::new(sink), None))
+            }
+            SinkName::Stdout => builder
+                .build(Arc::clone(stdout.insert(Arc::new(NdjsonSink::stdout()))) as Arc<dyn Sink>, None),
+            SinkName::Null => builder.build(Arc::new(NullSink), None),
+            SinkName::Server(urls) => builder.build(Arc::new(args.server.open(urls)?), None),
+        };
+        let engine = engine.map_err(|error| match error.kind() {
             ErrorKind::Config => Failure::Usage(with_flags(error.message())),
             _ => Failure::Failed(match &args.journal {
                 None => format!("--sink {sink}: {error}"),
@@ -91,20 +101,6 @@ impl Pond {
             }),
         })?;
         Ok(Self { engine, sink, dead_letters, stdout })
-    }
-
-    fn build(
-        builder: Builder,
-        sink: &SinkName,
-        stdout: &mut Option<Arc<NdjsonSink>>,
-    ) -> millpond::Result<Engine> {
-        let sink: Arc<dyn Sink> = match sink {
-            SinkName::Segments(path) => return builder.open(path),
-            SinkName::Ndjson(path) => Arc::new(NdjsonSink::create(path)?),
-            SinkName::Stdout => Arc::clone(stdout.insert(Arc::new(NdjsonSink::stdout()))) as Arc<dyn Sink>,
-            SinkName::Null => Arc::new(NullSink),
-        };
-        builder.build(sink, None)
     }
 
     /// True once nobody reads what is sent: the sink is standard output, and it is closed.

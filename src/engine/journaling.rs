@@ -231,13 +231,14 @@ pub(super) fn start_journal(
     opened: Opened,
     place: &JournalPlace,
     config: &Config,
-    seed: u64,
+    (engine, seed): (u128, u64),
     (bank, sources): (&Arc<Bank>, &Arc<Sources>),
 ) -> Result<Arc<Log>> {
     let document = (config.memory_bytes / DOCUMENT_SHARE) as u64;
     let least = FILE_BYTES_MIN.max(document * DOCUMENTS_OF_A_FILE);
     let options = journal::Options {
         policy: place.policy,
+        engine,
         file_bytes: place.file_bytes.unwrap_or(FILE_BYTES).max(least),
         ring_bytes: (config.memory_bytes / RING_SHARE).min(RING_BYTES_MAX),
         seed,

@@ -106,6 +106,8 @@ pub(crate) struct Options {
     /// Bytes of the ring.
     pub(crate) ring_bytes: usize,
     pub(crate) seed: u64,
+    /// The engine's id.
+    pub(crate) engine: u128,
 }
 
 thread_local! {
@@ -144,8 +146,7 @@ impl Log {
         latch: Arc<Latch>,
     ) -> Result<Self> {
         opened.make_sure()?;
-        let Options { policy, file_bytes, ring_bytes, seed } = *options;
-        let engine = opened.recovered.engine.unwrap_or_else(|| u128::from(seed) << 64 | u128::from(!seed));
+        let Options { policy, engine, file_bytes, ring_bytes, seed } = *options;
         let shape = Shape { engine, file_bytes, seed };
         let Opened { disk, directory, lock, old, useless, before, recovered, torn, .. } = opened;
         let marks = (marks, recovered.ceiling);

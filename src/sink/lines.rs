@@ -11,15 +11,19 @@ impl Item {
     pub fn write_lines(&self, out: &mut Vec<u8>) {
         write_item(self, out);
     }
+
+    /// The action word of the bulk format that the item is written with: `index`, `create`, `update` or `delete`.
+    pub fn verb(&self) -> &'static str {
+        match &self.action {
+            ItemAction::Put(_) => "index",
+            ItemAction::Delete => "delete",
+            ItemAction::Net(net) => net.verb(),
+        }
+    }
 }
 
 fn write_item(item: &Item, out: &mut impl Output) {
-    let verb = match &item.action {
-        ItemAction::Put(_) => "index",
-        ItemAction::Delete => "delete",
-        ItemAction::Net(net) => net.verb(),
-    };
-    write_action(verb, &item.index, &item.id, item.routing.as_deref(), out);
+    write_action(item.verb(), &item.index, &item.id, item.routing.as_deref(), out);
     out.put(b"\n");
     let body = out.length();
     match &item.action {
@@ -60,7 +64,7 @@ pub(crate) fn write_string(text: &str, out: &mut impl Output) {
 }
 
 /// Appends a JSON text with the line breaks between its tokens left out; inside strings there are none.
-fn write_one_line(document: &[u8], out: &mut impl Output) {
+pub(super) fn write_one_line(document: &[u8], out: &mut impl Output) {
     if has_line_break(document) {
         document.split(|byte| matches!(byte, b'\n' | b'\r')).for_each(|piece| out.put(piece));
     } else {

@@ -7,6 +7,8 @@
 //! that takes whole documents needs a base, against which the drain applies patches.
 
 mod dead_letters;
+#[cfg(feature = "elastic")]
+pub(crate) mod elastic;
 mod lines;
 mod memory;
 mod ndjson;
@@ -128,6 +130,12 @@ pub trait Sink: Send + Sync {
     /// Carries out a batch and says what became of each item, in order, one outcome per item. When this
     /// returns a "done" outcome the item is as durable as the sink can make it.
     fn send(&self, batch: &Batch) -> Vec<Outcome>;
+
+    /// The engine's id, told once before the first batch. It stays the same as long as the engine's journal does; with it, an item's
+    /// `last_seq` tells a repeat from everything else.
+    fn identify(&self, engine: u128) {
+        let _ = engine;
+    }
 
     /// True where a request may still be carried out after the process that sent it has ended, as with a server. After a
     /// crash, an engine with a journal then waits [`Builder::late_request_bound`](crate::Builder::late_request_bound) before it sends

@@ -41,7 +41,7 @@ pub(super) fn of_inputs(args: &Replay, sources: &[input::Source]) -> Result<Vec<
             "--journal takes one writer, as the lines of a file are accepted in order: leave --writers out";
         return Err(Failure::Usage(text.to_owned()));
     }
-    if let Some(SinkName::Ndjson(path)) = &args.sink {
+    if let Some(SinkName::Ndjson(path)) = args.sink.first() {
         return Err(Failure::Usage(format!(
             "--sink ndjson:{} begins anew with each run, and --journal goes on with an earlier one: use segments:DIR",
             path.display()

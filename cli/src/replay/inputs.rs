@@ -40,7 +40,7 @@ impl Inputs {
         .into_iter()
         .filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
         .collect();
-        if let Some(SinkName::Ndjson(path)) = &args.sink {
+        if let Some(SinkName::Ndjson(path)) = args.sink.first() {
             outputs.push(("--sink", path));
         }
         for source in sources.iter() {

@@ -82,7 +82,7 @@ pub fn run(args: &Replay) -> Result<u8> {
     }
     let done = args.journal.as_deref().map(Done::read).transpose()?.unwrap_or_default();
     let handles = identity::open(&pond.engine, &identities, &done)?;
-    if let (None, SinkName::Segments(path), false) = (&args.sink, &pond.sink, args.quiet) {
+    if let (true, SinkName::Segments(path), false) = (args.sink.is_empty(), &pond.sink, args.quiet) {
         message::note(&format!("writing segments to {}", path.display()));
     }
 

@@ -1,0 +1,13 @@
+//! The sink on real servers: `dev/check servers` starts them and runs this; without them each test says that it is skipped.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and clippy sees helpers as no tests"
+)]
+
+mod folding;
+mod server;
+mod single;
+#[path = "../support/mod.rs"]
+mod support;
+mod trouble;

@@ -1,0 +1,1 @@
+//! What the servers' own limits do to a run.
