@@ -41,7 +41,8 @@ pub struct Refusal<'a> {
 #[derive(Debug)]
 pub struct Rejects {
     progress: Progress,
-    kept: bool,
+    /// What is said behind the note that no more are shown.
+    advice: &'static str,
     resumes: bool,
     state: Mutex<State>,
 }
@@ -60,7 +61,13 @@ impl Rejects {
             if resumes { File::options().create(true).append(true).open(path) } else { File::create(path) }
         };
         let file = path.map(open).transpose()?.map(BufWriter::new);
-        Ok(Self { progress, resumes, kept: file.is_some(), state: Mutex::new(State { file, count: 0 }) })
+        let advice = if file.is_some() { "" } else { "; --rejects FILE keeps them" };
+        Ok(Self { progress, resumes, advice, state: Mutex::new(State { file, count: 0 }) })
+    }
+
+    /// Starts with none, and keeps none.
+    pub fn unkept(progress: Progress) -> Self {
+        Self { progress, resumes: false, advice: "", state: Mutex::new(State { file: None, count: 0 }) }
     }
 
     /// Refuses an operation that came as `lines`.
@@ -88,8 +95,7 @@ impl Rejects {
         if state.count <= SHOWN_MAX {
             self.progress.beside(|| message::error(&shown(refusal)));
         } else if state.count == SHOWN_MAX + 1 {
-            let where_to = if self.kept { "" } else { "; --rejects FILE keeps them" };
-            let text = format!("further bad lines are counted and not shown{where_to}");
+            let text = format!("further bad lines are counted and not shown{}", self.advice);
             self.progress.beside(|| message::warning(&text));
         }
         match &mut state.file {

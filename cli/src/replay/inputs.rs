@@ -1,7 +1,6 @@
 //! Which inputs the command line names, checked before anything is made.
 
 use crate::{
-    args::{Replay, SinkName},
     failure::{Failure, Result},
     input::Source,
 };
@@ -11,37 +10,24 @@ use std::{
     sync::Arc,
 };
 
-/// The data that is read when no file is named.
-const BUNDLED: &str = "data/flights-counters.ndjson.zst";
-
 /// The inputs, in order.
 #[derive(Clone, Debug)]
-pub(super) struct Inputs {
+pub(crate) struct Inputs {
     pub(super) sources: Arc<[Source]>,
     names: Arc<[String]>,
 }
 
 impl Inputs {
-    /// Fails where a file is not there, or would be overwritten by an output of the same run.
-    pub(super) fn new(args: &Replay) -> Result<Self> {
-        let sources: Arc<[Source]> = if args.inputs.is_empty() {
-            [Source::File(bundled()?)].into()
+    /// The files of a command line, or the `bundled` one where it names none. Fails where a file is not there, or would be
+    /// overwritten by one of the `outputs` of the same run, each with its flag.
+    pub(crate) fn new(files: &[PathBuf], bundled: &str, outputs: &[(&str, &Path)]) -> Result<Self> {
+        let sources: Arc<[Source]> = if files.is_empty() {
+            [Source::File(found(bundled)?)].into()
         } else {
-            args.inputs.iter().map(|path| Source::new(path)).collect()
+            files.iter().map(|path| Source::new(path)).collect()
         };
         if sources.iter().filter(|source| **source == Source::Stdin).count() > 1 {
             return Err(Failure::Usage("standard input (-) can be read once".to_owned()));
-        }
-        let mut outputs: Vec<(&str, &Path)> = [
-            ("--rejects", &args.rejects),
-            ("--dead-letters", &args.dead_letters),
-            ("--report", &args.report),
-        ]
-        .into_iter()
-        .filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
-        .collect();
-        if let Some(SinkName::Ndjson(path)) = args.sink.first() {
-            outputs.push(("--sink", path));
         }
         for source in sources.iter() {
             let Source::File(path) = source else { continue };
@@ -61,7 +47,7 @@ impl Inputs {
     }
 
     /// What the inputs are called in messages.
-    pub(super) fn names(&self) -> Arc<[String]> {
+    pub(crate) fn names(&self) -> Arc<[String]> {
         Arc::clone(&self.names)
     }
 
@@ -71,17 +57,17 @@ impl Inputs {
     }
 
     /// The size of all inputs, if it is known.
-    pub(super) fn bytes(&self) -> Option<u64> {
+    pub(crate) fn bytes(&self) -> Option<u64> {
         self.sources.iter().map(Source::bytes).sum()
     }
 }
 
-/// The bundled data: below the current directory (so that it is named shortly), or where the program was built.
-fn bundled() -> Result<PathBuf> {
-    let built = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(BUNDLED);
-    [PathBuf::from(BUNDLED), built].into_iter().find(|path| path.is_file()).map(tidy).ok_or_else(|| {
+/// A file of the bundled data: below the current directory (so that it is named shortly), or where the program was built.
+fn found(bundled: &str) -> Result<PathBuf> {
+    let built = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(bundled);
+    [PathBuf::from(bundled), built].into_iter().find(|path| path.is_file()).map(tidy).ok_or_else(|| {
         Failure::Usage(format!(
-            "no FILE is named and the bundled {BUNDLED} is not here: pass a file of bulk lines, or - for \
+            "no FILE is named and the bundled {bundled} is not here: pass a file of bulk lines, or - for \
              standard input"
         ))
     })

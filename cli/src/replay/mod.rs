@@ -26,12 +26,13 @@
 mod chunk;
 pub(crate) mod done;
 mod identity;
-mod inputs;
-mod queued;
-mod reader;
+pub(crate) mod ids;
+pub(crate) mod inputs;
+pub(crate) mod queued;
+pub(crate) mod reader;
 mod report;
 mod spread;
-mod submitter;
+pub(crate) mod submitter;
 mod writer;
 
 use crate::{
@@ -45,14 +46,17 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use done::Done;
+use ids::Ids;
 use inputs::Inputs;
 use reader::Reader;
 use report::Report;
 use spread::Spread;
-use std::{any::Any, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{any::Any, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 use submitter::Submitter;
 use writer::Writer;
 
+/// The data that is read when no file is named.
+const BUNDLED: &str = "data/flights-counters.ndjson.zst";
 /// Chunks that are read ahead of the writers.
 const READ_AHEAD_BYTES: usize = 8 * 1024 * 1024;
 /// Memory to count distinct keys, over all writers.
@@ -67,7 +71,7 @@ const DRAIN_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// Runs the command; the exit status, or why it failed.
 pub fn run(args: &Replay) -> Result<u8> {
-    let inputs = Inputs::new(args)?;
+    let inputs = Inputs::new(&args.inputs, BUNDLED, &outputs(args))?;
     let identities = identity::of_inputs(args, &inputs.sources)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("setting up Ctrl-C", &error))?;
     let report_file = args.report.as_deref().map(report::create).transpose()?;
@@ -106,8 +110,25 @@ pub fn run(args: &Replay) -> Result<u8> {
     replay.finish(args, &inputs, report_file)
 }
 
+/// The files that a replay writes, each with the flag that names it.
+fn outputs(args: &Replay) -> Vec<(&str, &Path)> {
+    let sink = match &args.sink {
+        Some(SinkName::Ndjson(path)) => Some(path),
+        _ => None,
+    };
+    [
+        ("--rejects", args.rejects.as_ref()),
+        ("--dead-letters", args.dead_letters.as_ref()),
+        ("--report", args.report.as_ref()),
+        ("--sink", sink),
+    ]
+    .into_iter()
+    .filter_map(|(flag, path)| Some((flag, path?.as_path())))
+    .collect()
+}
+
 /// What a flag names, for a message.
-fn flag(name: &str, path: Option<&std::path::Path>) -> String {
+fn flag(name: &str, path: Option<&Path>) -> String {
     path.map_or_else(|| name.to_owned(), |path| format!("{name} {}", path.display()))
 }
 
@@ -164,7 +185,8 @@ impl Run {
             Spread::over(chunks, recycled, READ_AHEAD_BYTES)
         };
         let reader = Reader {
-            spread,
+            intake: spread,
+            ids: Ids::new(),
             index: args.index.clone(),
             rejects: Arc::clone(&self.rejects),
             stop: self.stop.clone(),
@@ -288,23 +310,23 @@ impl Run {
 }
 
 /// Starts the reader, which tells how it has ended, and as what else if it was the writer as well.
-fn start_reader(mut reader: Reader, inputs: Inputs, events: &Sender<Event>) -> Result {
-    if !reader.spread.submits() {
+fn start_reader(mut reader: Reader<Spread>, inputs: Inputs, events: &Sender<Event>) -> Result {
+    if !reader.intake.submits() {
         return start("reader", events, Event::Reader, move || reader.run(&inputs));
     }
     let read = events.clone();
     start("reader", events, Event::Writer, move || {
         // Sending fails only when the main thread no longer listens.
         let _ = read.send(Event::Reader(reader.run(&inputs)));
-        reader.spread.end()
+        reader.intake.end()
     })
 }
 
 /// Starts a thread whose end comes as an event, a panic as a failure.
-fn start<T: Send + 'static>(
+pub(crate) fn start<T: Send + 'static, E: Send + 'static>(
     name: &str,
-    events: &Sender<Event>,
-    event: impl FnOnce(Result<T>) -> Event + Send + 'static,
+    events: &Sender<E>,
+    event: impl FnOnce(Result<T>) -> E + Send + 'static,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result {
     let (events, label) = (events.clone(), name.to_owned());

@@ -11,37 +11,37 @@ pub(super) const JOURNALED_BATCH: usize = 4096;
 
 /// One operation, as it borrows from the input or from a chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Queued<'a> {
-    pub(super) verb: Verb,
-    pub(super) names: Names<'a>,
+pub(crate) struct Queued<'a> {
+    pub(crate) verb: Verb,
+    pub(crate) names: Names<'a>,
     /// The number of the action line.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// Of the key.
-    pub(super) hash: u64,
-    pub(super) action_line: &'a [u8],
+    pub(crate) hash: u64,
+    pub(crate) action_line: &'a [u8],
     /// Empty where there is none.
-    pub(super) body_line: &'a [u8],
+    pub(crate) body_line: &'a [u8],
 }
 
 /// The decoded names of an operation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names<'a> {
-    pub(super) index: &'a str,
-    pub(super) id: &'a str,
-    pub(super) routing: Option<&'a str>,
+pub(crate) struct Names<'a> {
+    pub(crate) index: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) routing: Option<&'a str>,
 }
 
 impl<'a> Queued<'a> {
     /// An operation of an action line of this number, and of a body line, which is empty where there is none.
     #[inline]
-    pub(super) fn new(verb: Verb, names: Names<'a>, line: u64, lines: [&'a [u8]; 2]) -> Self {
+    pub(crate) fn new(verb: Verb, names: Names<'a>, line: u64, lines: [&'a [u8]; 2]) -> Self {
         let [action_line, body_line] = lines;
         Self { verb, names, line, hash: key_hash(names), action_line, body_line }
     }
 
     /// What the engine is asked for.
     #[inline]
-    pub(super) fn operation(&self) -> Operation<'a> {
+    pub(crate) fn operation(&self) -> Operation<'a> {
         let Names { index, id, routing } = self.names;
         let body = without_end(self.body_line);
         let action = match self.verb {
@@ -54,7 +54,7 @@ impl<'a> Queued<'a> {
     }
 
     /// Bytes of the operation as bulk lines, whether or not the last one has its end.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         [self.action_line, self.body_line]
             .into_iter()
             .filter(|line| !line.is_empty())

@@ -14,9 +14,9 @@
 //! 3. What was read before a failure goes on as well.
 
 use super::{
+    ids::Ids,
     inputs::Inputs,
     queued::{BATCH, Names, Queued},
-    spread::Spread,
 };
 use crate::{
     bulk::{self, ActionLine, BadLine, PlainLine, Verb},
@@ -31,24 +31,37 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-/// Reads all inputs, one after the other.
-#[derive(Debug)]
-pub(super) struct Reader {
-    pub(super) spread: Spread,
-    /// Stands in where a line names no index.
-    pub(super) index: Option<String>,
-    pub(super) rejects: Arc<Rejects>,
-    pub(super) stop: Stop,
-    pub(super) position: Arc<AtomicU64>,
-    /// With a journal, the last line of each input that an earlier run had accepted.
-    pub(super) marks: Vec<u64>,
+/// Takes operations in, in the order of the input.
+pub(crate) trait Intake {
+    /// What follows is of the source of this number.
+    fn begin(&mut self, source: usize);
+
+    /// Takes in operations that follow one another.
+    fn take_in(&mut self, queued: &[Queued<'_>]) -> Result;
+
+    /// Keeps nothing back: the input may keep one waiting.
+    fn send_all(&mut self) {}
 }
 
-impl Reader {
+/// Reads all inputs, one after the other.
+#[derive(Debug)]
+pub(crate) struct Reader<I> {
+    pub(crate) intake: I,
+    pub(crate) ids: Ids,
+    /// Stands in where a line names no index.
+    pub(crate) index: Option<String>,
+    pub(crate) rejects: Arc<Rejects>,
+    pub(crate) stop: Stop,
+    pub(crate) position: Arc<AtomicU64>,
+    /// With a journal, the last line of each input that an earlier run had accepted.
+    pub(crate) marks: Vec<u64>,
+}
+
+impl<I: Intake> Reader<I> {
     /// Reads until the inputs end or the stop is set. A read that fails ends it: what follows cannot be trusted.
-    pub(super) fn run(&mut self, inputs: &Inputs) -> Result {
+    pub(crate) fn run(&mut self, inputs: &Inputs) -> Result {
         for (number, source) in inputs.sources.iter().enumerate() {
-            self.spread.source = number;
+            self.intake.begin(number);
             let name = source.to_string();
             let lines = source
                 .open(Arc::clone(&self.position))
@@ -57,7 +70,7 @@ impl Reader {
             let step =
                 Step { mark, reader: &mut *self, name: &name, lines, action: Vec::new(), body: Vec::new() };
             let read = step.run();
-            self.spread.send_all();
+            self.intake.send_all();
             read?;
         }
         Ok(())
@@ -65,8 +78,8 @@ impl Reader {
 }
 
 /// The state while one input is read.
-struct Step<'a> {
-    reader: &'a mut Reader,
+struct Step<'a, I> {
+    reader: &'a mut Reader<I>,
     name: &'a str,
     /// Up to this line an earlier run has refused what it refuses.
     mark: u64,
@@ -81,7 +94,7 @@ enum Body {
     Missing,
 }
 
-impl Step<'_> {
+impl<I: Intake> Step<'_, I> {
     fn run(mut self) -> Result {
         let mut is_read = false;
         while !self.reader.stop.is_set() {
@@ -114,7 +127,7 @@ impl Step<'_> {
 
     /// Takes in operations as they lie in the buffer, until one is not whole there or is not of the plain form.
     fn take_plain(&mut self) -> Result {
-        let Reader { spread, index, stop, .. } = &mut *self.reader;
+        let Reader { intake, index, stop, .. } = &mut *self.reader;
         let (text, before) = (self.lines.buffered(), self.lines.number());
         let mut plain = Plain { text, number: before, index: index.as_deref() };
         let mut batch = Vec::with_capacity(BATCH);
@@ -124,7 +137,7 @@ impl Step<'_> {
             if batch.is_empty() {
                 break;
             }
-            spread.take_in(&batch)?;
+            intake.take_in(&batch)?;
         }
         let (bytes, lines) = (text.len() - plain.text.len(), plain.number - before);
         self.lines.take(bytes, lines);
@@ -151,8 +164,8 @@ impl Step<'_> {
             Place::Action => &mut self.action,
             Place::Body => &mut self.body,
         };
-        let spread = &mut self.reader.spread;
-        let result = self.lines.read(line, || spread.send_all());
+        let intake = &mut self.reader.intake;
+        let result = self.lines.read(line, || intake.send_all());
         result.map_err(|error| self.unreadable(&error))
     }
 
@@ -168,13 +181,13 @@ impl Step<'_> {
         let reason = match (line.index.as_deref().or(self.reader.index.as_deref()), line.id.as_deref()) {
             (Some(index), Some(id)) => {
                 let names = Names { index, id, routing: line.routing.as_deref() };
-                return self.reader.spread.take_in(&[Queued::new(line.verb, names, number, [action, body])]);
+                return self.reader.intake.take_in(&[Queued::new(line.verb, names, number, [action, body])]);
             }
             (Some(index), None) if line.verb.makes_id() => {
-                made = self.reader.spread.ids.next();
+                made = self.reader.ids.next();
                 let names = Names { index, id: &made, routing: line.routing.as_deref() };
                 // The line as it goes on names the id, so that a refused one is the same document when replayed.
-                return self.reader.spread.take_in(&[Queued::new(line.verb, names, number, [action, body])]);
+                return self.reader.intake.take_in(&[Queued::new(line.verb, names, number, [action, body])]);
             }
             (None, _) => "the line has no _index: add one, or pass --index NAME".to_owned(),
             (_, None) => format!("the line has no _id, and {} needs one", line.verb.name()),

@@ -12,24 +12,20 @@
 use super::{
     chunk::Chunk,
     queued::Queued,
+    reader::Intake,
     submitter::{End, Submitter},
 };
 use crate::failure::Result;
 use crossbeam_channel::{Receiver, Sender};
-use std::hash::{BuildHasher, RandomState};
 
 /// The size at which a chunk goes out.
 const CHUNK_BYTES: usize = 128 * 1024;
-const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-/// Characters of a made-up id: 120 bits, as Elasticsearch's.
-const ID_CHARACTERS: u32 = 20;
 
 /// Takes operations in, in the order of the input.
 #[derive(Debug)]
 pub(super) struct Spread {
     /// The number of the source that is read.
-    pub(super) source: usize,
-    pub(super) ids: Ids,
+    source: usize,
     way: Way,
 }
 
@@ -44,28 +40,12 @@ impl Spread {
     pub(super) fn over(writers: Vec<Sender<Chunk>>, recycled: Receiver<Chunk>, bytes_max: usize) -> Self {
         let each = writers.into_iter().map(|sender| (Chunk::default(), sender)).collect();
         let writers = Writers { each, recycled, empty: Vec::new(), out_bytes: 0, out_bytes_max: bytes_max };
-        Self { source: 0, ids: Ids::new(), way: Way::Writers(writers) }
+        Self { source: 0, way: Way::Writers(writers) }
     }
 
     /// Submits on the thread that reads.
     pub(super) fn to_engine(submitter: Submitter) -> Self {
-        Self { source: 0, ids: Ids::new(), way: Way::Engine(Box::new(submitter)) }
-    }
-
-    /// Takes in operations that follow one another.
-    pub(super) fn take_in(&mut self, queued: &[Queued<'_>]) -> Result {
-        match &mut self.way {
-            Way::Writers(writers) => queued.iter().for_each(|queued| writers.push(queued, self.source)),
-            Way::Engine(submitter) => submitter.take_in(queued, self.source)?,
-        }
-        Ok(())
-    }
-
-    /// Keeps nothing back.
-    pub(super) fn send_all(&mut self) {
-        if let Way::Writers(writers) = &mut self.way {
-            writers.send_all(self.source);
-        }
+        Self { source: 0, way: Way::Engine(Box::new(submitter)) }
     }
 
     /// True where there are no writers.
@@ -78,6 +58,26 @@ impl Spread {
         match self.way {
             Way::Writers(_) => Ok(End::default()),
             Way::Engine(submitter) => submitter.end(),
+        }
+    }
+}
+
+impl Intake for Spread {
+    fn begin(&mut self, source: usize) {
+        self.source = source;
+    }
+
+    fn take_in(&mut self, queued: &[Queued<'_>]) -> Result {
+        match &mut self.way {
+            Way::Writers(writers) => queued.iter().for_each(|queued| writers.push(queued, self.source)),
+            Way::Engine(submitter) => submitter.take_in(queued, self.source)?,
+        }
+        Ok(())
+    }
+
+    fn send_all(&mut self) {
+        if let Way::Writers(writers) = &mut self.way {
+            writers.send_all(self.source);
         }
     }
 }
@@ -150,46 +150,11 @@ fn writer_of(hash: u64, writers: usize) -> usize {
     usize::try_from(wide >> 64).unwrap_or(0)
 }
 
-/// Makes up ids: a random start and a count, so that no two of one run are equal, and two runs' hardly ever.
-#[derive(Debug)]
-pub(super) struct Ids {
-    start: u64,
-    count: u64,
-}
-
-impl Ids {
-    fn new() -> Self {
-        Self { start: RandomState::new().hash_one("ids"), count: 0 }
-    }
-
-    pub(super) fn next(&mut self) -> String {
-        self.count += 1;
-        let mut bits = (u128::from(self.start) << 56) | u128::from(self.count);
-        let mut id = String::with_capacity(ID_CHARACTERS as usize);
-        for _ in 0..ID_CHARACTERS {
-            let digit = usize::try_from(bits & 63).unwrap_or(0);
-            id.extend(URL_SAFE.get(digit).copied().map(char::from));
-            bits >>= 6;
-        }
-        id
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{bulk::Verb, replay::queued::Names};
     use std::collections::HashSet;
-
-    #[test]
-    fn made_up_ids_are_twenty_url_safe_characters_and_differ() {
-        let mut ids = Ids { start: u64::MAX, count: 0 };
-        let made: HashSet<String> = (0..10_000).map(|_| ids.next()).collect();
-        assert_eq!(made.len(), 10_000);
-        let is_safe = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
-        assert!(made.iter().all(|id| id.len() == 20 && id.chars().all(is_safe)));
-        assert_ne!(Ids { start: 1, count: 0 }.next(), Ids { start: 2, count: 0 }.next());
-    }
 
     #[test]
     fn keys_spread_over_all_writers() {

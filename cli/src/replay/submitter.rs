@@ -102,7 +102,10 @@ impl Submitter {
         let mut refused = refused.into_iter().peekable();
         for (position, queued) in queued.iter().enumerate().take(tried) {
             match refused.next_if(|(at, _)| *at == position) {
-                Some((_, error)) => self.refuse(queued, source, &error)?,
+                Some((_, error)) => {
+                    let source = self.sources.get(source).map(String::as_str).unwrap_or_default();
+                    refuse(queued, source, &error, &self.rejects)?;
+                }
                 None => self.accept(queued)?,
             }
         }
@@ -132,24 +135,30 @@ impl Submitter {
         self.bytes_in += queued.bytes();
         self.distinct.add(queued.hash).map_err(|error| uncounted(&error))
     }
-
-    fn refuse(&self, queued: &Queued<'_>, source: usize, error: &millpond::Error) -> Result {
-        // A place is one in the body; what is wrong with a name or the whole is shown at the action.
-        let (line, offset, text) = match error.offset() {
-            Some(offset) if !queued.body_line.is_empty() => (queued.line + 1, offset, queued.body_line),
-            _ => (queued.line, 0, queued.action_line),
-        };
-        let mut reason = error.message().to_owned();
-        if error.kind() == ErrorKind::TooLarge && error.offset().is_none() {
-            reason.push_str("; a larger --memory takes larger documents");
-        }
-        let source = self.sources.get(source).map(String::as_str).unwrap_or_default();
-        let refusal = Refusal { source, line, offset, text, reason: &reason };
-        let lines = [queued.action_line, queued.body_line];
-        self.rejects.refuse(&refusal, &lines).map_err(|error| unwritable(&error))
-    }
 }
 
-fn uncounted(error: &io::Error) -> Failure {
+/// Refuses an operation that the engine does not take.
+pub(crate) fn refuse(
+    queued: &Queued<'_>,
+    source: &str,
+    error: &millpond::Error,
+    rejects: &Rejects,
+) -> Result {
+    // A place is one in the body; what is wrong with a name or the whole is shown at the action.
+    let (line, offset, text) = match error.offset() {
+        Some(offset) if !queued.body_line.is_empty() => (queued.line + 1, offset, queued.body_line),
+        _ => (queued.line, 0, queued.action_line),
+    };
+    let mut reason = error.message().to_owned();
+    if error.kind() == ErrorKind::TooLarge && error.offset().is_none() {
+        reason.push_str("; a larger --memory takes larger documents");
+    }
+    let refusal = Refusal { source, line, offset, text, reason: &reason };
+    let lines = [queued.action_line, queued.body_line];
+    rejects.refuse(&refusal, &lines).map_err(|error| unwritable(&error))
+}
+
+/// Documents could not be counted.
+pub(crate) fn uncounted(error: &io::Error) -> Failure {
     Failure::io("counting documents in a temporary file (TMPDIR says where)", error)
 }
