@@ -4,7 +4,7 @@ mod sink;
 
 pub use sink::{Server, SinkName};
 
-use crate::{failure::Result as Tried, units};
+use crate::{estimate::Window, failure::Result as Tried, units};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use millpond::Journal;
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
@@ -34,6 +34,25 @@ Examples:
 The input is Elasticsearch bulk NDJSON, plain, gzip or zstd, told by its first bytes. An action line may
 hold _index, _id and routing. The first Ctrl-C stops reading, drains and reports; the second one exits at once.
 Exit status: 0 all well; 1 failed; 2 wrong usage; 3 finished with rejects or dead letters; 130 interrupted.";
+
+const ESTIMATE_HELP: &str = "\
+Examples:
+  millpond estimate
+      what folding the bundled year of flights over 1, 1,000, 10,000, 50,000 and all operations saves
+  millpond estimate bulk.ndjson.gz --time-field @timestamp
+      the same for a file of bulk lines, and over 1 s, 10 s, 1 min, 10 min and 1 h of the time in their @timestamp
+  zcat day*.gz | millpond estimate - --time-field event.created --windows 30s,5m --json
+      one JSON object for programs
+
+Nothing is sent or written. The input is what millpond replay reads. Each window is folded by the engine and counted as it would go
+out: its bytes are those of bulk lines, uncompressed, and operations that stay alone met no other. A window that
+does not fit into --memory is an error and is never estimated by less.
+
+A time is RFC 3339 text, like 2013-01-01T10:15:00Z, or a number; without an offset it is taken as UTC. A number below 10^11 is
+seconds since 1970, below 10^14 milliseconds. Windows of time begin at whole multiples of their length. Operations without a time,
+or with one that lies in an earlier window, count in the window that is open, and are told.
+
+Exit status: 0 all well; 1 failed, or a window did not fit; 2 wrong usage; 3 finished with bad lines; 130 interrupted.";
 
 const SCAN_EXAMPLES: &str = "\
 Examples:
@@ -75,6 +94,8 @@ pub struct Args {
 pub enum Command {
     /// Fold bulk operations from files or standard input into a sink, and report what was saved
     Replay(Box<Replay>),
+    /// Compute what folding bulk operations would save, without sending anything
+    Estimate(Estimate),
     /// Print one document of a segment directory
     Get(Get),
     /// Print the documents of a segment directory, in order
@@ -203,6 +224,41 @@ fn sync(text: &str) -> Result<Journal, String> {
         Some(("interval", time)) => units::duration(time).map(Journal::Interval),
         _ => Err("a policy is always or interval=TIME, like interval=100ms".to_owned()),
     }
+}
+
+/// `millpond estimate`.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = ESTIMATE_HELP)]
+pub struct Estimate {
+    /// Bulk NDJSON to read, in this order; - is standard input [default: the bundled flights]
+    #[arg(value_name = "FILE")]
+    pub inputs: Vec<PathBuf>,
+
+    /// The index of lines that name none
+    #[arg(long, value_name = "NAME")]
+    pub index: Option<String>,
+
+    /// Where the time of an operation stands: a field of its document, dotted where it is nested, or _index, _id or routing;
+    /// in an update it is one of doc, or else of upsert
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub time_field: Option<String>,
+
+    /// Over what to fold: numbers of operations, all, and times, like 1000,all,10s,5m [default: 1,1000,10000,50000,all, and with
+    /// --time-field 1s,10s,60s,600s,3600s]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = Window::read)]
+    pub windows: Vec<Window>,
+
+    /// The most memory that the pending operations of one window may take
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = units::size)]
+    pub memory: usize,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    /// Draw no progress bar
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// `millpond get`.

@@ -3,12 +3,13 @@
 //! # Design
 //! Messages go to standard error, data to standard output. A command returns an exit status or a
 //! [`Failure`], and only [`run`] prints it. The engine is met in [`pond`], in the writers of
-//! [`replay`] and in [`journal`], nowhere else; the program uses its public interface alone.
+//! [`replay`], in [`estimate`] and in [`journal`], nowhere else; the program uses its public interface alone.
 
 // The command line, then the commands in the order of its help, then what they are made of.
 pub mod args;
 pub mod failure;
 
+pub mod estimate;
 pub mod generate;
 pub mod journal;
 pub mod replay;
@@ -42,6 +43,7 @@ pub fn run() -> ExitCode {
         Command::Journal(JournalCommand::Inspect(args)) => journal::inspected(&args),
         Command::Journal(JournalCommand::Verify(args)) => journal::verify(&args),
         Command::Journal(JournalCommand::Repair(args)) => journal::repair(&args),
+        Command::Estimate(args) => estimate::run(&args),
         Command::Generate(args) => generate::run(&args).map(|()| WELL),
     };
     match result {

@@ -112,7 +112,7 @@ pub fn run(args: &Replay) -> Result<u8> {
 
 /// The files that a replay writes, each with the flag that names it.
 fn outputs(args: &Replay) -> Vec<(&str, &Path)> {
-    let sink = match &args.sink {
+    let sink = match args.sink.first() {
         Some(SinkName::Ndjson(path)) => Some(path),
         _ => None,
     };
