@@ -14,7 +14,7 @@
 //!
 //! # Invariants
 //! 1. What is counted left the engine at the end of a window, or because its key could hold no more.
-//! 2. Nothing of a window is in the engine when the next one begins.
+//! 2. Nothing of a window is in the engine when the next one begins: as many operations as came have gone out.
 
 use crate::failure::{Failure, Result};
 use millpond::{
@@ -49,7 +49,10 @@ pub(super) struct Fold {
     engine: Engine,
     drainer: Drainer,
     counts: Counts,
+    /// Nothing came since the last window ended.
     is_empty: bool,
+    /// Operations that came and have not gone out, folded or not.
+    waiting: u64,
 }
 
 impl Fold {
@@ -68,7 +71,7 @@ impl Fold {
                 ErrorKind::Config => Failure::Usage(error.message().replace("memory_bytes", "--memory")),
                 _ => Failure::from(error),
             })?;
-        Ok(Self { engine, drainer, counts: Counts::default(), is_empty: true })
+        Ok(Self { engine, drainer, counts: Counts::default(), is_empty: true, waiting: 0 })
     }
 
     /// Takes operations into the open window.
@@ -84,17 +87,15 @@ impl Fold {
                 }
             };
             let tried = stopped.as_ref().map_or(rest.len(), |(at, _)| *at);
-            self.is_empty &= tried == bad.len();
+            self.waiting += (tried - bad.len()) as u64;
+            self.is_empty &= self.waiting == 0;
             refused.extend(bad.into_iter().map(|(at, error)| (done + at, error)));
             done += tried;
             match stopped.map(|(_, error)| error) {
                 None => {}
                 Some(error) if error.kind() == ErrorKind::Full => return Ok(Taken::Overflow),
-                Some(error) if error.kind() == ErrorKind::Busy => {
-                    if !self.send()? {
-                        return Err(error.into());
-                    }
-                }
+                // Its key can hold no more: what is sent makes room.
+                Some(error) if error.kind() == ErrorKind::Busy && self.send()? => {}
                 Some(error) => return Err(error.into()),
             }
         }
@@ -106,10 +107,15 @@ impl Fold {
         if self.is_empty {
             return Ok(());
         }
-        // Begins it; on a clock that stands still nothing is waited for, and what is left is an error.
+        // This begins it. On a clock that stands still it is not waited for, and the error says only that it has not ended.
         let _ = self.engine.flush(Duration::ZERO);
         while self.send()? {}
-        self.engine.flush(Duration::ZERO)?;
+        if self.waiting > 0 {
+            let waiting = self.waiting;
+            return Err(Failure::Failed(format!(
+                "the engine kept {waiting} operations at the end of a window"
+            )));
+        }
         self.counts.windows += 1;
         self.is_empty = true;
         Ok(())
@@ -137,7 +143,10 @@ impl Fold {
         let batch = flights.batch();
         self.counts.operations += batch.items.len() as u64;
         self.counts.bytes += batch.bytes as u64;
-        self.counts.alone += batch.items.iter().filter(|item| item.operations == 1).count() as u64;
+        for item in &batch.items {
+            self.counts.alone += u64::from(item.operations == 1);
+            self.waiting = self.waiting.saturating_sub(item.operations);
+        }
         let outcomes = vec![Outcome::Applied; batch.items.len()];
         flights.finish(outcomes);
         Ok(true)

@@ -62,7 +62,8 @@ impl Report<'_> {
     pub(super) fn table(&self) -> String {
         let Estimate { total, documents, sizes } = &self.estimate;
         let mut text = String::new();
-        let [operations, documents] = [total.operations, *documents].map(units::count);
+        let (operations, documents) =
+            (counted(total.operations, "operation"), counted(*documents, "document"));
         let inputs = match &*self.inputs {
             [one] => one.clone(),
             many => format!("{} inputs", many.len()),
@@ -71,9 +72,7 @@ impl Report<'_> {
         let bytes = units::bytes(total.bytes);
         put(
             &mut text,
-            format_args!(
-                "{inputs}{part}: {operations} operations on {documents} documents, {bytes} of bulk lines\n\n"
-            ),
+            format_args!("{inputs}{part}: {operations} on {documents}, {bytes} of bulk lines\n\n"),
         );
         line(
             &mut text,
@@ -122,7 +121,7 @@ impl Report<'_> {
         let Estimate { total, sizes, .. } = &self.estimate;
         if let Some(field) = &self.args.time_field {
             let timed = total.operations - total.missing - total.unreadable;
-            put(text, format_args!("  {field}: a time in {} operations", units::count(timed)));
+            put(text, format_args!("  {field}: a time in {}", counted(timed, "operation")));
             if let Some((first, last)) = total.span {
                 let [first, last] =
                     [first, last].map(|at| Timestamp::from_microsecond(at).unwrap_or_default());
@@ -144,17 +143,18 @@ impl Report<'_> {
             if let Found::Whole { late, .. } = size.found
                 && late > 0
             {
-                let (late, window) = (units::count(late), size.window);
+                let late = counted(late, "operation");
                 put(
                     text,
                     format_args!(
-                        "  {window}: {late} operations came later than their window, and count in the open one\n"
+                        "  {}: {late} came late and counted in the window that was open\n",
+                        size.window
                     ),
                 );
             }
         }
         if self.rejected > 0 {
-            put(text, format_args!("  {} bad lines are left out\n", units::count(self.rejected)));
+            put(text, format_args!("  left out: {}\n", counted(self.rejected, "bad line")));
         }
     }
 }
@@ -228,6 +228,11 @@ fn fewer(whole: u64, part: u64) -> String {
         Some(ratio) if ratio < 1.1 => format!("{:.1} %", 100.0 * (1.0 - 1.0 / ratio)),
         Some(ratio) => format!("{ratio:.1} times"),
     }
+}
+
+/// `1 document`, `2 documents`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", units::count(count), if count == 1 { "" } else { "s" })
 }
 
 fn times(whole: u64, part: u64) -> String {
