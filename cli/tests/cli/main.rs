@@ -6,6 +6,7 @@
 
 mod bad_directories;
 mod bad_lines;
+mod estimate;
 mod faults;
 mod flights;
 mod generate;

@@ -5,7 +5,7 @@ use super::Place;
 #[test]
 fn every_command_has_help_with_an_example() {
     let place = Place::new();
-    for command in ["", "replay", "get", "scan", "generate"] {
+    for command in ["", "replay", "estimate", "get", "scan", "generate"] {
         let help = place.well(&format!("{command} --help"));
         assert!(help.contains("Example") && help.contains("millpond "), "{command}: {help}");
     }
