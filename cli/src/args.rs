@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   millpond replay                                     fold the bundled year of flights into ./millpond-data
   millpond replay bulk.ndjson.gz --sink segments:db   fold a file of bulk lines into segments
+  millpond estimate bulk.ndjson.gz                    what folding them would save
   millpond get db aircraft N14228                     one document
   millpond scan db --index aircraft --limit 3         documents in order of id
 
@@ -38,21 +39,24 @@ Exit status: 0 all well; 1 failed; 2 wrong usage; 3 finished with rejects or dea
 const ESTIMATE_HELP: &str = "\
 Examples:
   millpond estimate
-      what folding the bundled year of flights over 1, 1,000, 10,000, 50,000 and all operations saves
+      what folding the bundled flights over 1, 1,000, 10,000, 50,000 and all operations saves
   millpond estimate bulk.ndjson.gz --time-field @timestamp
-      the same for a file of bulk lines, and over 1 s, 10 s, 1 min, 10 min and 1 h of the time in their @timestamp
+      the same for a file of bulk lines, and over 1 s, 10 s, 1 min, 10 min and 1 h of @timestamp
   zcat day*.gz | millpond estimate - --time-field event.created --windows 30s,5m --json
       one JSON object for programs
 
-Nothing is sent or written. The input is what millpond replay reads. Each window is folded by the engine and counted as it would go
-out: its bytes are those of bulk lines, uncompressed, and operations that stay alone met no other. A window that
-does not fit into --memory is an error and is never estimated by less.
+Nothing is sent or written. The input is what millpond replay reads. Each window is folded by the
+engine and counted as it would go out: its bytes are those of bulk lines, uncompressed, and
+operations that stay alone met no other. A window that does not fit into --memory is an error and
+is never estimated by less.
 
-A time is RFC 3339 text, like 2013-01-01T10:15:00Z, or a number; without an offset it is taken as UTC. A number below 10^11 is
-seconds since 1970, below 10^14 milliseconds. Windows of time begin at whole multiples of their length. Operations without a time,
-or with one that lies in an earlier window, count in the window that is open, and are told.
+A time is RFC 3339 text, like 2013-01-01T10:15:00Z, or a number; without an offset it is UTC. A
+number below 10^11 is seconds since 1970, below 10^14 milliseconds. Windows of time begin at whole
+multiples of their length. Operations without a time, or with one that lies in an earlier window,
+count in the window that is open, and are told.
 
-Exit status: 0 all well; 1 failed, or a window did not fit; 2 wrong usage; 3 finished with bad lines; 130 interrupted.";
+Exit status: 0 all well; 1 failed, or a window did not fit; 2 wrong usage; 3 finished with bad
+lines; 130 interrupted.";
 
 const SCAN_EXAMPLES: &str = "\
 Examples:
