@@ -33,7 +33,8 @@ pub const DEAD_LETTERS: &str = "dead-letters.ndjson";
 /// The directory of segments if no flag names a sink.
 const DIRECTORY: &str = "millpond-data";
 /// The engine's settings, and the flags that set them.
-const FLAGS: [(&str, &str); 4] = [
+const FLAGS: [(&str, &str); 5] = [
+    ("late_request_bound", "--late-request-bound"),
     ("memory_bytes", "--memory"),
     ("max_delay", "--max-delay"),
     ("batch_bytes", "--batch-bytes"),
@@ -71,6 +72,7 @@ impl Pond {
         let mut builder = Engine::builder()
             .memory_bytes(args.memory)
             .max_delay(args.max_delay)
+            .late_request_bound(args.server.late_request_bound)
             .dead_letters(Arc::new(letters))
             .full(Full::Wait(SUBMIT_WAIT));
         if let Some(bytes) = args.batch_bytes {

@@ -353,7 +353,10 @@ impl Engine {
                 }
                 Err(refused) => {
                     drop(entry);
-                    shared.bank.memory.note_refusal();
+                    // A key at its own bound is no reason to send others early.
+                    if matches!(refused, Refused::Full { .. }) {
+                        shared.bank.memory.note_refusal();
+                    }
                     shared.drain.signal();
                     left = self.wait_for_room(refused, &mut waiter, left)?;
                 }

@@ -1,7 +1,8 @@
 //! Which servers there are, and what is asked of them beside the sink's way.
 //!
-//! `MILLPOND_OPENSEARCH` and `MILLPOND_ELASTICSEARCH` are their addresses; where one is not set, tests on it are skipped by name, or
-//! fail where `MILLPOND_SERVERS` is `required`.
+//! `MILLPOND_OPENSEARCH` and `MILLPOND_ELASTICSEARCH` are their addresses, `MILLPOND_SMALL` that of an OpenSearch server that takes little at
+//! once, and `MILLPOND_TOXIPROXY` that of toxiproxy; where one is not set, tests on it are skipped by name, or fail where
+//! `MILLPOND_SERVERS` is `required`.
 
 use crate::support::model::{Tree, decode};
 use millpond::elastic::{ElasticOptions, ElasticSink};
@@ -23,16 +24,21 @@ pub(crate) struct Server {
 /// Runs a test on each server that there is.
 pub(crate) fn on_each(test: &str, run: impl Fn(&Server)) {
     for name in ["OPENSEARCH", "ELASTICSEARCH"] {
-        let variable = format!("MILLPOND_{name}");
-        let Ok(url) = env::var(&variable) else {
-            let is_required = env::var("MILLPOND_SERVERS").as_deref() == Ok("required");
-            assert!(!is_required, "{test} needs {variable}, the address of a server");
-            println!("skipped: {test} needs {variable}, the address of a server: dev/services up");
-            continue;
-        };
-        println!("{test} on {name}");
-        run(&Server::at(url));
+        on(name, test, &run);
     }
+}
+
+/// Runs a test on one server, if it is there.
+pub(crate) fn on(name: &str, test: &str, run: impl FnOnce(&Server)) {
+    let variable = format!("MILLPOND_{name}");
+    let Ok(url) = env::var(&variable) else {
+        let is_required = env::var("MILLPOND_SERVERS").as_deref() == Ok("required");
+        assert!(!is_required, "{test} needs {variable}, the address of a server");
+        println!("skipped: {test} needs {variable}, the address of a server: dev/services up");
+        return;
+    };
+    println!("{test} on {name}");
+    run(&Server::at(url));
 }
 
 impl Server {

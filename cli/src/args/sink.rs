@@ -1,11 +1,15 @@
 //! Where folded operations go, and how a server is reached.
 
-use crate::failure::{Failure, Result as Tried};
+use crate::{
+    failure::{Failure, Result as Tried},
+    units,
+};
 use clap::Args as ClapArgs;
 use millpond::elastic::{Auth, ElasticOptions, ElasticSink};
 use std::{
     env, fmt, fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The variables of the environment that hold credentials, and what makes them some.
@@ -80,7 +84,7 @@ pub(super) fn parse(text: &str) -> Result<SinkName, String> {
 }
 
 /// How a server is reached.
-#[derive(Clone, Debug, Default, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub struct Server {
     /// What a server is told of who we are.
     #[arg(long, value_name = "FILE", help = AUTH_HELP)]
@@ -93,6 +97,11 @@ pub struct Server {
     /// Compress requests to a server by gzip
     #[arg(long)]
     pub gzip: bool,
+
+    /// The longest time after which a server may still carry out a request that was given up: newer operations on its
+    /// documents wait for so long
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    pub late_request_bound: Duration,
 
     /// The field that a server's documents carry where repeating an operation would change them again
     #[arg(long, value_name = "NAME", default_value = "_millpond")]

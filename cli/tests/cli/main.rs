@@ -16,6 +16,7 @@ mod journal;
 mod journal_files;
 mod memory;
 mod report;
+mod server;
 mod sinks;
 mod store;
 mod usage;
