@@ -12,7 +12,7 @@
 //! meanwhile. A batch goes in rounds over [`ROUND`] operations: encode all, and ask for the hint of each; then ask for
 //! what each hint says; then look whether it was right; then submit each, in order.
 
-use super::{BatchError, Engine, SubmitError, closed, journaling::Written};
+use super::{BatchError, Engine, Shared, SubmitError, closed, journaling::Written};
 use crate::{
     Action, Error, ErrorKind, Operation, Result, Ticket,
     clock::{Moment, micros},
@@ -333,36 +333,39 @@ impl Engine {
                 Err(error) => return Err(error),
             };
             let log = |_| entry.place();
-            match shared.bank.submit(ready.index, operation.id, ready.place, &submission, log) {
+            let refused = match shared.bank.submit(ready.index, operation.id, ready.place, &submission, log) {
                 Ok(accepted) => {
                     let written = entry.fill(accepted.seq, record);
                     self.tell_drain(accepted);
                     return Ok(Put { seq: accepted.seq, written });
                 }
                 Err(Refused::Shard(Refusal::Sealed)) => return Err(closed()),
-                Err(refused @ Refused::Shard(Refusal::SeqExhausted)) => {
-                    // Nobody waits who was promised room in the journal: others need it for room to come.
-                    drop(entry);
-                    // Above the clock too: it may have jumped far ahead.
-                    let ceiling = shared.bank.ceiling();
-                    let raised =
-                        ceiling.max(submission.stamp_us).saturating_add(crate::drain::CEILING_AHEAD_US);
-                    if raised == ceiling || !shared.drain.raise_ceiling(raised)? {
-                        left = self.wait_for_room(refused, &mut waiter, left)?;
-                    }
-                }
-                Err(refused) => {
-                    drop(entry);
-                    // A key at its own bound is no reason to send others early.
-                    if matches!(refused, Refused::Full { .. }) {
-                        shared.bank.memory.note_refusal();
-                    }
-                    shared.drain.signal();
-                    left = self.wait_for_room(refused, &mut waiter, left)?;
-                }
+                Err(refused) => refused,
+            };
+            // Nobody waits who was promised room in the journal: others need it for room to come.
+            drop(entry);
+            if !self.make_room(&refused, submission.stamp_us)? {
+                left = self.wait_for_room(refused, &mut waiter, left)?;
             }
             moment = shared.clock.moment();
         }
+    }
+
+    /// Does what there is to do about a refusal: true where it need not be waited for.
+    fn make_room(&self, refused: &Refused, stamp_us: u64) -> Result<bool> {
+        let Shared { bank, drain, .. } = &*self.shared;
+        if matches!(refused, Refused::Shard(Refusal::SeqExhausted)) {
+            // Above the clock too: it may have jumped far ahead.
+            let ceiling = bank.ceiling();
+            let raised = ceiling.max(stamp_us).saturating_add(crate::drain::CEILING_AHEAD_US);
+            return Ok(raised != ceiling && drain.raise_ceiling(raised)?);
+        }
+        // A key at its own bound is no reason to send others early.
+        if matches!(refused, Refused::Full { .. }) {
+            bank.memory.note_refusal();
+        }
+        drain.signal();
+        Ok(false)
     }
 
     /// Lines up or, where the caller has and was refused again, waits a while; returns how much of the wait is left, or
