@@ -54,7 +54,7 @@ use std::{
 };
 
 /// How long a test waits for what must come: it has failed then.
-const WAIT_MOST: Duration = Duration::from_secs(60);
+const WAIT_MOST: Duration = Duration::from_mins(1);
 
 type Script = Box<dyn Fn(&Request) -> Answer + Send + Sync>;
 type ReadingScript = Box<dyn Fn(&Request) -> Reading + Send + Sync>;

@@ -98,15 +98,16 @@ impl Response {
 
     /// The status line and the headers, with this length instead of the body's.
     pub(crate) fn head(&self, length: usize) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        let mut head = Vec::new();
+        write!(head, "HTTP/1.1 {} {}\r\n", self.status, reason(self.status)).unwrap();
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
-        head += &match self.chunk_bytes {
-            Some(_) => "transfer-encoding: chunked\r\n\r\n".to_owned(),
-            None => format!("content-length: {length}\r\n\r\n"),
-        };
-        head.into_bytes()
+        match self.chunk_bytes {
+            Some(_) => write!(head, "transfer-encoding: chunked\r\n\r\n").unwrap(),
+            None => write!(head, "content-length: {length}\r\n\r\n").unwrap(),
+        }
+        head
     }
 
     /// The body as it is sent.
@@ -114,7 +115,7 @@ impl Response {
         let Some(chunk_bytes) = self.chunk_bytes else { return self.body.clone() };
         let mut frames = Vec::new();
         for chunk in self.body.chunks(chunk_bytes) {
-            frames.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+            write!(frames, "{:x}\r\n", chunk.len()).unwrap();
             frames.extend(chunk);
             frames.extend(b"\r\n");
         }

@@ -27,7 +27,7 @@ pub struct Context {
     /// The document, or the upsert of a scripted one.
     pub source: Value,
     /// `index`, or `create` where there is no document; a script may set `delete`, or `none`.
-    pub op: String,
+    pub op: &'static str,
 }
 
 pub(super) type Script = Box<dyn FnMut(&mut Context) -> Result<(), Refusal> + Send>;
@@ -88,8 +88,9 @@ impl BulkModel {
     fn write(&mut self, item: &Item, id: &str, effect: Effect) -> Result<Value, Refusal> {
         let before = self.stored(&item.index, id).cloned();
         let exists = before.as_ref().is_some_and(|stored| stored.source.is_some());
-        if let (Effect::Noop, Some(stored)) = (&effect, &before) {
-            return Ok(done(item, id, stored, "noop", 200));
+        if matches!(effect, Effect::Noop) {
+            let live = before.filter(|_| exists);
+            return Ok(live.map_or_else(|| nothing(item, id), |stored| done(item, id, &stored, "noop", 200)));
         }
         conflict(item, id, before.as_ref())?;
         if let (Effect::Create(_), true, Some(stored)) = (&effect, exists, &before) {
@@ -101,10 +102,7 @@ impl BulkModel {
             Effect::Write(source) | Effect::Create(source) => (Some(source), "created", 201),
             Effect::Delete if exists => (None, "deleted", 200),
             Effect::Delete => (None, "not_found", 404),
-            Effect::Noop => {
-                let nothing = Stored { source: None, version: 0, seq_no: 0, primary_term: 0, routing: None };
-                return Ok(done(item, id, &nothing, "noop", 200));
-            }
+            Effect::Noop => return Ok(nothing(item, id)),
         };
         let next = self.indices.entry(item.index.clone()).or_default();
         let stored = Stored {
@@ -128,7 +126,8 @@ impl BulkModel {
     fn updated(&mut self, item: &Item, id: &str) -> Result<Effect, Refusal> {
         let body = item.body.as_object().cloned().unwrap_or_default();
         let is_set = |name: &str| body.get(name) == Some(&Value::Bool(true));
-        let Some(mut source) = self.get(&item.index, id).cloned() else {
+        let stored = self.stored(&item.index, id).filter(|stored| stored.source.is_some());
+        let Some(mut source) = stored.and_then(|stored| stored.source.clone()) else {
             return match body.get("upsert") {
                 _ if is_set("doc_as_upsert") => Ok(Effect::Create(body["doc"].clone())),
                 Some(upsert) if is_set("scripted_upsert") => self.scripted(&body, upsert.clone(), "create"),
@@ -138,6 +137,8 @@ impl BulkModel {
                 }
             };
         };
+        // Looked at when the document is read: what changes nothing conflicts too.
+        conflict(item, id, stored)?;
         if body.contains_key("script") {
             return self.scripted(&body, source, "index");
         }
@@ -150,20 +151,25 @@ impl BulkModel {
         Ok(if changed || !detects { Effect::Write(source) } else { Effect::Noop })
     }
 
-    fn scripted(&mut self, body: &Map<String, Value>, source: Value, op: &str) -> Result<Effect, Refusal> {
+    fn scripted(
+        &mut self,
+        body: &Map<String, Value>,
+        source: Value,
+        op: &'static str,
+    ) -> Result<Effect, Refusal> {
         let script = &body["script"];
         let text = [script.as_str(), script["source"].as_str(), script["id"].as_str()];
         let mut context = Context {
             script: text.into_iter().flatten().next().unwrap_or_default().to_owned(),
             params: script["params"].clone(),
             source,
-            op: op.to_owned(),
+            op,
         };
         let Some(run) = &mut self.scripts else {
             return Err(Refusal::new(400, "illegal_argument_exception", "failed to execute script"));
         };
         run(&mut context)?;
-        Ok(match (context.op.as_str(), op) {
+        Ok(match (context.op, op) {
             ("create", "create") => Effect::Create(context.source),
             ("index", "index") => Effect::Write(context.source),
             ("delete", "index") => Effect::Delete,
@@ -214,11 +220,19 @@ fn object(value: &Value) -> Result<Value, Refusal> {
 }
 
 fn done(item: &Item, id: &str, stored: &Stored, result: &str, status: u16) -> Value {
-    let shards = if result == "noop" { 0 } else { 1 };
+    let shards = u32::from(result != "noop");
     json!({
         "_index": item.index, "_id": id, "_version": stored.version, "result": result,
         "_shards": {"total": shards, "successful": shards, "failed": 0},
         "_seq_no": stored.seq_no, "_primary_term": stored.primary_term, "status": status,
+    })
+}
+
+/// A script that made nothing of nothing.
+fn nothing(item: &Item, id: &str) -> Value {
+    json!({
+        "_index": item.index, "_id": id, "_version": -1, "result": "noop",
+        "_shards": {"total": 0, "successful": 0, "failed": 0}, "get": {"found": false}, "status": 200,
     })
 }
 
