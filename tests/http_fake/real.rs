@@ -66,6 +66,9 @@ fn item(random: &mut Random, model: &BulkModel, index: &str, external: bool) -> 
         meta["if_seq_no"] = json!(if random.below(3) == 0 { known + 1 } else { known });
         meta["if_primary_term"] = json!(1);
     }
+    if random.below(8) == 0 {
+        meta["routing"] = json!("r");
+    }
     let mut lines = format!("{}\n", json!({ kind: meta }));
     let body = match kind {
         "delete" => return lines,

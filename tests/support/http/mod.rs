@@ -220,10 +220,7 @@ impl Shared {
     }
 
     fn record(&self, request: &Request) {
-        let mut kept = request.clone();
-        if self.forgets {
-            kept.body = Vec::new();
-        }
+        let kept = if self.forgets { request.without_body() } else { request.clone() };
         self.state().requests.push(kept);
         self.recorded.notify_all();
     }

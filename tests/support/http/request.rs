@@ -58,6 +58,16 @@ impl Request {
         std::str::from_utf8(&self.body).expect("a body of UTF-8")
     }
 
+    pub(crate) fn without_body(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            body: Vec::new(),
+            ..*self
+        }
+    }
+
     pub(crate) fn wants_close(&self) -> bool {
         self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }

@@ -104,6 +104,9 @@ impl BulkModel {
             Effect::Delete => (None, "not_found", 404),
             Effect::Noop => return Ok(nothing(item, id)),
         };
+        // An update keeps the routing of its document.
+        let kept = before.as_ref().filter(|_| exists && item.kind == Kind::Update);
+        let routing = kept.map_or_else(|| item.routing.clone(), |stored| stored.routing.clone());
         let next = self.indices.entry(item.index.clone()).or_default();
         let stored = Stored {
             source,
@@ -112,8 +115,7 @@ impl BulkModel {
                 .map_or(before.as_ref().map_or(0, |stored| stored.version) + 1, |(version, _)| version),
             seq_no: *next,
             primary_term: 1 + self.primary_terms_before,
-            // An update keeps the routing of its document.
-            routing: item.routing.clone(),
+            routing,
         };
         *next += 1;
         self.writes += 1;
