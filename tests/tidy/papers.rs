@@ -11,6 +11,7 @@ const PAPERS: &[&str] = &[
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/elastic.md",
     "docs/format.md",
     "docs/journal.md",
     "benches/README.md",
