@@ -33,7 +33,8 @@ pub const DEAD_LETTERS: &str = "dead-letters.ndjson";
 /// The directory of segments if no flag names a sink.
 const DIRECTORY: &str = "millpond-data";
 /// The engine's settings, and the flags that set them.
-const FLAGS: [(&str, &str); 5] = [
+const FLAGS: [(&str, &str); 6] = [
+    ("drain_threads", "--requests"),
     ("late_request_bound", "--late-request-bound"),
     ("memory_bytes", "--memory"),
     ("max_delay", "--max-delay"),
@@ -93,7 +94,10 @@ impl Pond {
             SinkName::Stdout => builder
                 .build(Arc::clone(stdout.insert(Arc::new(NdjsonSink::stdout()))) as Arc<dyn Sink>, None),
             SinkName::Null => builder.build(Arc::new(NullSink), None),
-            SinkName::Server(urls) => builder.build(Arc::new(args.server.open(urls)?), None),
+            SinkName::Server(urls) => {
+                let sink = args.server.open(urls)?;
+                builder.drain_threads(args.server.requests.get()).build(Arc::new(sink), None)
+            }
         };
         let engine = engine.map_err(|error| match error.kind() {
             ErrorKind::Config => Failure::Usage(with_flags(error.message())),

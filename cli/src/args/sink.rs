@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use millpond::elastic::{Auth, ElasticOptions, ElasticSink};
 use std::{
     env, fmt, fs,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -93,6 +94,10 @@ pub struct Server {
     /// A file of PEM certificates by which a server is trusted, instead of the public authorities
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+
+    /// How many requests to a server may be on their way at once; the operations of one document stay in order
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub requests: NonZeroUsize,
 
     /// Compress requests to a server by gzip
     #[arg(long)]

@@ -140,14 +140,19 @@ fn a_replay_to_a_server_killed_at_random_ends_with_exact_counters_and_lists() {
 #[test]
 fn the_flights_at_a_server_are_those_of_a_replay_into_segments() {
     let Some(url) = server("flights at a server", "OPENSEARCH") else { return };
-    let place = Place::new();
+    let (place, index) = (Place::new(), "aircraft");
+    let remove = || ask("DELETE", &format!("{url}/{index}?ignore_unavailable=true"), String::new());
+    remove();
     let flights = super::flights("flights-counters");
     place.well(&format!("replay {flights} --sink segments:db --quiet"));
-    place.well(&format!("replay {flights} --sink {url} --quiet"));
+    // Many requests at once, of few operations each, and documents that are sent often.
+    place.well(&format!(
+        "replay {flights} --sink {url} --quiet --requests 4 --batch-ops 200 --max-delay 10ms --memory 1MiB --report report"
+    ));
+    assert!(place.json("report")["operations_out"].as_u64().unwrap() > 5_000);
     let scan = place.well("scan db");
     let lines: Vec<serde_json::Value> =
         scan.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let index = lines[0]["_index"].as_str().unwrap().to_owned();
     let ids: Vec<&serde_json::Value> = lines.iter().map(|line| &line["_id"]).collect();
     let found = ask("POST", &format!("{url}/{index}/_mget"), serde_json::json!({ "ids": ids }).to_string());
     for (line, found) in lines.iter().zip(found["docs"].as_array().unwrap()) {
@@ -155,5 +160,5 @@ fn the_flights_at_a_server_are_those_of_a_replay_into_segments() {
         stored.as_object_mut().unwrap().remove("_millpond");
         assert_eq!(stored, line["_source"], "{}", line["_id"]);
     }
-    ask("DELETE", &format!("{url}/{index}"), String::new());
+    remove();
 }
