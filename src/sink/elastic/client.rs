@@ -112,13 +112,13 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let packed = (self.compresses && body.len() >= COMPRESS_BYTES_MIN).then(|| pack(body));
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = || {
-            (0..self.nodes.len()).filter_map(|at| self.nodes.get((first.wrapping_add(at)) % self.nodes.len()))
-        };
-        // Those that were away come last.
-        let is_away = |node: &&Node| node.is_away.load(Ordering::Relaxed);
+        let in_turn =
+            (0..self.nodes.len()).filter_map(|at| self.nodes.get(first.wrapping_add(at) % self.nodes.len()));
+        // Those that were away come last. Settled now: each is asked once, whatever becomes of the others.
+        let (away, there): (Vec<&Node>, Vec<&Node>) =
+            in_turn.partition(|node| node.is_away.load(Ordering::Relaxed));
         let mut last = None;
-        for node in in_turn().filter(|node| !is_away(node)).chain(in_turn().filter(is_away)) {
+        for node in there.into_iter().chain(away) {
             let sent = match &packed {
                 Some(packed) => self.send_to(node, method, path, content_type, (packed, true)),
                 None => self.send_to(node, method, path, content_type, (body, false)),
@@ -235,12 +235,16 @@ fn is_unsent(error: &ureq::Error) -> bool {
         | ureq::Error::Tls(_)
         | ureq::Error::TlsRequired
         | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
-        ureq::Error::Io(error) => matches!(
-            error.kind(),
+        ureq::Error::Io(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkUnreachable
-        ),
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable => true,
+            // Nothing is sent before the server has shown who it is.
+            _ => {
+                let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+                matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
+            }
+        },
         _ => false,
     }
 }
@@ -255,43 +259,4 @@ fn pack(body: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_refused_by_what_is_wrong_with_it_and_never_shows_a_password() {
-        for (url, what) in [
-            ("localhost:9200", "begins neither"),
-            ("ftp://a", "begins neither"),
-            ("http://", "is not one"),
-            ("https://user:secret@a:9200", "holds credentials"),
-            ("http://a/?x=1", "has a query"),
-        ] {
-            let error = node(url).unwrap_err().to_string();
-            assert!(error.contains(what), "{url}: {error}");
-            assert!(!error.contains("secret"), "{error}");
-        }
-        assert_eq!(node("http://a:9200/b/").unwrap().url, "http://a:9200/b");
-        assert!(Client::new::<&str>(&[], &ElasticOptions::new()).is_err());
-        let empty = ElasticOptions::new().ca("no certificate");
-        assert!(Client::new(&["https://a"], &empty).unwrap_err().to_string().contains("there is none"));
-    }
-
-    #[test]
-    fn nobody_at_a_port_was_sent_nothing() {
-        // Nobody listens there any more.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let client = Client::new(&[format!("http://127.0.0.1:{port}")], &ElasticOptions::new()).unwrap();
-        let failure = client.send(Method::Post, "/_bulk", "application/x-ndjson", b"{}").unwrap_err();
-        assert!(failure.is_unsent, "{failure:?}");
-    }
-
-    #[test]
-    fn a_wait_is_understood_in_seconds() {
-        let mut headers = HeaderMap::new();
-        for (value, wait) in [("3", Some(3)), (" 7 ", Some(7)), ("999999", Some(3_600)), ("soon", None)] {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(value));
-            assert_eq!(retry_after(&headers), wait.map(Duration::from_secs));
-        }
-    }
-}
+mod tests;
