@@ -153,6 +153,8 @@ pub mod fuzzing {
     pub use crate::journal::fuzz::{JournalStep, build_journal, read_journal, reseal_journal, seal_journal};
     pub use crate::merge::fuzzing::{Waiting, quick_paths_agree, split_json, validate_net};
     pub use crate::segment::fuzz::{Entries, build_segment, read_segment, reseal};
+    #[cfg(feature = "elastic")]
+    pub use crate::sink::elastic::bulk_outcomes;
 }
 
 /// The papers' examples compile: run as doctests and nothing else.

@@ -26,6 +26,8 @@ mod request;
 mod response;
 
 pub use options::{Auth, ElasticOptions};
+#[cfg(fuzzing)]
+pub use response::outcomes as bulk_outcomes;
 
 use crate::{
     Batch, Error, ErrorKind, Item, Limits, Outcome, Result, Sink, Takes,

@@ -209,5 +209,14 @@ fn words(bytes: &[u8]) -> String {
     if text.is_empty() { "nothing more is said".to_owned() } else { text.to_owned() }
 }
 
+/// What is taken for each item's outcome, where anything is.
+#[cfg(fuzzing)]
+pub fn outcomes(items: &[Item], status: u16, body: &[u8]) -> Option<Vec<Outcome>> {
+    match read(items, &Answer { status, retry_after: None, body: body.to_vec() }) {
+        Whole::Items(said) => Some(said.into_iter().map(|said| said.outcome).collect()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests;
