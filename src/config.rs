@@ -23,6 +23,10 @@ pub const MEMORY_BYTES_MIN: usize = 256 * 1024;
 /// The part of the memory bound that one document may be: one in this many.
 pub const DOCUMENT_SHARE: usize = 16;
 
+/// The part of the memory bound in which the versions of known documents are kept, where the sink tells them: one in this many. Known
+/// documents have a quarter of it, so there is a version for each of some hundreds of bytes.
+pub(crate) const VERSIONS_SHARE: usize = 16;
+
 /// What a submit does when the engine is at its memory bound, or a key at its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {

@@ -29,9 +29,9 @@ pub use scan::{Scan, ScanToken};
 pub use source::{Commits, POSITION_MAX, SOURCE_NAME_BYTES_MAX, SOURCES_MAX, Source};
 
 use crate::{
-    Base, Builder, Document, Error, ErrorKind, Result,
+    Base, BaseKey, Builder, Document, Error, ErrorKind, Result,
     clock::Clock,
-    config::{Config, DOCUMENT_SHARE, Full, JournalPlace},
+    config::{Config, DOCUMENT_SHARE, Full, JournalPlace, VERSIONS_SHARE},
     drain::{CEILING_AHEAD_US, Drain, Pace, Parts, Settings, Workers, panic_message},
     journal::{Log, Opened},
     shard::{Bank, Shard, Verdict},
@@ -110,7 +110,10 @@ impl Engine {
         let known_bytes = if config.keep_known { config.memory_bytes / 4 } else { 0 };
         let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
         let seed = config.seed.unwrap_or_else(random);
-        let bank = Arc::new(Bank::new(config.shards, config.memory_bytes, known_bytes, seed, floor));
+        let is_versioned = config.keep_known && parts.sink.tells_versions();
+        let versions_bytes = if is_versioned { config.memory_bytes / VERSIONS_SHARE } else { 0 };
+        let memory_bytes = config.memory_bytes - versions_bytes;
+        let bank = Arc::new(Bank::new(config.shards, memory_bytes, known_bytes, seed, floor));
         let pace = Pace {
             max_delay_us: crate::clock::micros(config.max_delay),
             batch_bytes: config.batch_bytes.min(bank.memory.buffer_bytes() / config.drain_threads),
@@ -120,6 +123,7 @@ impl Engine {
             pace,
             late_request_bound_us: crate::clock::micros(config.late_request_bound),
             keeps_known: config.keep_known,
+            versions_bytes,
         };
         let id =
             opened.as_ref().and_then(|opened| opened.recovered.engine).unwrap_or_else(|| engine_id(seed));
@@ -177,12 +181,23 @@ impl Engine {
     /// while the key waits in memory, a read of the base otherwise; fails with [`ErrorKind::NoBase`] where the
     /// document is not known here and the sink cannot be read.
     pub fn get(&self, index: &str, id: &str) -> Result<Option<Document>> {
-        let mut found = view::read(&self.shared.bank, self.shared.base.as_deref(), &[(index, id)]);
-        found.pop().unwrap_or(Ok(None))
+        self.read_one(BaseKey::new(index, id))
+    }
+
+    /// The same of a document that is stored under a routing: a server finds it by that alone. It says where to look; what waits
+    /// or is known in memory is found by its index and id.
+    pub fn get_routed(&self, index: &str, id: &str, routing: &str) -> Result<Option<Document>> {
+        self.read_one(BaseKey { index, id, routing: Some(routing) })
+    }
+
+    fn read_one(&self, key: BaseKey<'_>) -> Result<Option<Document>> {
+        let found = view::read(&self.shared.bank, self.shared.base.as_deref(), std::iter::once(key));
+        found.into_iter().next().unwrap_or(Ok(None))
     }
 
     /// The documents of several keys, in the order asked. The base is read once for all that need it.
     pub fn get_many(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<Document>>> {
+        let keys = keys.iter().map(|(index, id)| BaseKey::new(index, id));
         view::read(&self.shared.bank, self.shared.base.as_deref(), keys)
     }
 

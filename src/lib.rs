@@ -122,8 +122,9 @@ pub use operation::{
 };
 pub use shard::{Status, Ticket};
 pub use sink::{
-    Base, BaseDocument, Batch, DeadLetter, DeadLetterFile, DeadLetters, Item, ItemAction, Limits,
-    MemoryDeadLetters, MemorySink, NdjsonSink, NullSink, Outcome, Scripted, Sink, Snapshot, Takes,
+    Base, BaseDocument, BaseKey, Batch, DeadLetter, DeadLetterFile, DeadLetters, Expects, Item, ItemAction,
+    Limits, MemoryDeadLetters, MemorySink, NdjsonSink, NullSink, Outcome, Scripted, Sink, Snapshot, Takes,
+    Version,
 };
 pub use stats::{IndexStats, JournalStats, Stats};
 

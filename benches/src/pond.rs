@@ -11,8 +11,8 @@ use crate::{
     workload::{INDEX, Kind, Operation},
 };
 use millpond::{
-    Base, BaseDocument, Batch, Builder, Drainer, Engine, Item, ItemAction, Limits, Outcome, Result, Sink,
-    Snapshot, Takes,
+    Base, BaseDocument, BaseKey, Batch, Builder, Drainer, Engine, Item, ItemAction, Limits, Outcome, Result,
+    Sink, Snapshot, Takes,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -197,7 +197,7 @@ fn write_lines(item: &Item, out: &mut Vec<u8>) {
 struct Nothing;
 
 impl Base for Nothing {
-    fn read(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<BaseDocument>>> {
+    fn read(&self, keys: &[BaseKey<'_>]) -> Vec<Result<Option<BaseDocument>>> {
         keys.iter().map(|_| Ok(None)).collect()
     }
 

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use millpond::{Action, Item, ItemAction, NetOperation, Outcome};
+use millpond::{Action, Expects, Item, ItemAction, NetOperation, Outcome};
 use serde_json::Value;
 
 const STATUSES: [u16; 12] = [200, 201, 302, 400, 401, 403, 404, 413, 429, 500, 502, 503];
@@ -29,6 +29,7 @@ fn items() -> Vec<Item> {
         last_seq: 1,
         operations: 1,
         repeatable: true,
+        expects: Expects::Anything,
         attempt: 0,
     };
     IDS.into_iter().zip(actions).map(item).collect()

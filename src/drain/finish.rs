@@ -7,6 +7,7 @@
 
 use super::{
     Dispatch, Drain, Flying,
+    below::expects_of,
     journaling::Marks,
     retry::{Fate, Past, backoff_us, judge},
 };
@@ -112,6 +113,10 @@ impl Drain {
             existed: flying.existed,
             uncertain: flying.uncertain_until_us().is_some(),
         };
+        let version = match outcome {
+            Outcome::Stored { version, .. } => Some(version),
+            _ => None,
+        };
         match judge(outcome, past) {
             Fate::Settled { existed, noop } => {
                 let known = if self.settings.keeps_known {
@@ -127,6 +132,7 @@ impl Drain {
                     misfits: flying.misfits,
                 };
                 *unbuffered += flying.buffered();
+                self.note_version(&item.index, &item.id, expects_of(version));
                 self.settle_soon(flying.flight, settlement, now_us, landing);
             }
             Fate::Dead(reason) => {
@@ -139,6 +145,10 @@ impl Drain {
                 *unbuffered += flying.buffered();
                 self.unbind(&flying.flight);
                 self.put_back(&flying.flight, true, now_us.saturating_add(wait_us));
+            }
+            Fate::Changed { reason } => {
+                self.counters.failed(&reason);
+                self.park_changed(flying, item.clone(), now_us);
             }
             Fate::Repeat { reason, uncertain } => {
                 self.counters.failed(&reason);

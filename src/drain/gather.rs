@@ -3,22 +3,22 @@
 //! # Design
 //! Flights are taken shard by shard, a few under one hold of a lock, and each becomes an item at once, while its
 //! operation is near. Only those that must be resolved against what lies below them wait until all are taken: the
-//! base is read in one call. Then the items are put in order. What costs the same for one as for many is done once a
+//! base is read for many in one call (`below.rs`). Then the items are put in order. What costs the same for one as for many is done once a
 //! batch: looking up names, reading the base, setting memory aside, sorting.
 
 use super::{
     Begun, Dispatch, Drain, Flying, Gathered,
+    below::{ASK_MAX, Below, is_lasting, unreadable},
     order::order,
     ready::{Names, Ready, fly},
     resolve::{Resolved, resolve, whole},
     scheduler::Step,
 };
 use crate::{
-    BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Result, Takes,
+    Batch, Error, Expects, Item, ItemAction, Result, Takes,
     shard::{Demand, Flight, Known, Room, Settlement, Taken, Verdict, prefetch_at},
     sync::atomic::Ordering,
 };
-use std::sync::Arc;
 
 /// Flights taken under one hold of a shard's lock: a submit waits for no more than that.
 const TAKE_MAX: usize = 4;
@@ -37,6 +37,8 @@ struct Gather<'a> {
     ready: Ready,
     /// Flights that must be resolved against what the base has.
     asking: Vec<Flight>,
+    /// The base gave nothing when it was asked: it is not asked again at once.
+    has_failed: bool,
     /// What was taken does not all fit.
     is_full: bool,
     is_any: bool,
@@ -127,41 +129,26 @@ impl Drain {
         Some(Dispatch { batch, flying, places })
     }
 
-    /// Flights that were parked: those with a reason are buried, the others go out as they are.
+    /// Flights that were parked: those with a reason are buried, those whose document has changed are made from it anew, the
+    /// others go out as they are.
     fn send_again(&self, again: Vec<(Flying, Item)>) -> Option<Dispatch> {
         let now_us = self.parts.clock.now_us();
-        let mut ready = Ready::default();
+        let (mut ready, mut changed) = (Ready::default(), Vec::new());
         for (flying, mut item) in again {
             if flying.letter().is_some() {
                 self.bury(flying, item, now_us);
+                continue;
+            }
+            if flying.has_changed() {
+                changed.push((flying, item));
                 continue;
             }
             item.attempt += 1;
             self.counters.repeated();
             ready.push(flying, item);
         }
+        self.make_anew(changed, &mut ready, now_us);
         self.dispatch(ready)
-    }
-
-    /// True where it matters what lies below a flight, and the shard does not know.
-    fn asks(&self, flight: &Flight) -> bool {
-        self.takes == Takes::Documents
-            && self.parts.base.is_some()
-            && matches!(flight.known(), Known::Unknown)
-            && (flight.needs_the_bit || !flight.net.as_net().decides())
-    }
-
-    /// Reads what lies below some flights, in one call; an answer for each.
-    fn read_below(&self, asking: &[Flight], names: &mut Names<'_>) -> Vec<Result<Option<Below>>> {
-        let Some(base) = self.parts.base.as_ref().filter(|_| !asking.is_empty()) else { return Vec::new() };
-        let indices: Vec<Arc<str>> = asking.iter().map(|flight| names.name(flight.index)).collect();
-        let keys: Vec<(&str, &str)> =
-            indices.iter().zip(asking).map(|(name, flight)| (&**name, &*flight.id)).collect();
-        let too_few = || Err(Error::new(ErrorKind::Io, "the base gave too few answers"));
-        let below = |found: Result<_>| found.map(|found| Some(below(found)));
-        let mut answers: Vec<_> = base.read(&keys).into_iter().map(below).take(keys.len()).collect();
-        answers.resize_with(keys.len(), too_few);
-        answers
     }
 }
 
@@ -176,6 +163,7 @@ impl<'a> Gather<'a> {
             taken: Taken::default(),
             ready: Ready::default(),
             asking: Vec::new(),
+            has_failed: false,
             is_full: false,
             is_any: false,
         }
@@ -224,10 +212,10 @@ impl<'a> Gather<'a> {
         let mut flights = std::mem::take(&mut self.taken.flights);
         self.is_any |= !flights.is_empty();
         for flight in flights.drain(..) {
-            if !self.is_full && self.drain.asks(&flight) {
-                self.asking.push(flight);
-            } else {
-                self.prepare(flight, Ok(None));
+            let expects = if self.is_full { Some(Expects::Anything) } else { self.drain.expects(&flight) };
+            match expects {
+                Some(expects) => self.prepare(flight, Ok(None), expects),
+                None => self.asking.push(flight),
             }
         }
         // Kept for its room.
@@ -243,11 +231,7 @@ impl<'a> Gather<'a> {
         if let Some(oldest_us) = self.taken.oldest_us {
             self.drain.counters.waited(self.now_us.saturating_sub(oldest_us));
         }
-        let asking = std::mem::take(&mut self.asking);
-        let below = self.drain.read_below(&asking, &mut self.names);
-        for (flight, below) in asking.into_iter().zip(below) {
-            self.prepare(flight, below);
-        }
+        self.ask();
         let Self { drain, mut ready, mut is_full, .. } = self;
         is_full |= !drain.buffer(&mut ready);
         match drain.dispatch(ready) {
@@ -257,8 +241,34 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// Makes a flight ready, if it is to be sent. `read`: what the base has, where it was asked.
-    fn prepare(&mut self, flight: Flight, read: Result<Option<Below>>) {
+    /// Reads what lies below those that ask, some at a time: what is read before the batch is full is about what it holds.
+    fn ask(&mut self) {
+        let mut asking = std::mem::take(&mut self.asking).into_iter();
+        while asking.len() > 0 {
+            let some: Vec<Flight> = asking.by_ref().take(ASK_MAX).collect();
+            if self.is_full || self.has_failed {
+                for flight in &some {
+                    self.drain.put_back(flight, false, 0);
+                }
+                continue;
+            }
+            let below = self.drain.read_below(&some, &mut self.names);
+            self.has_failed = self.drain.has_failed_whole(&below, self.now_us);
+            for (flight, below) in some.into_iter().zip(below) {
+                match below {
+                    Ok(below) => {
+                        let expects = below.expects;
+                        self.prepare(flight, Ok(Some(below)), expects);
+                    }
+                    Err(error) => self.prepare(flight, Err(error), Expects::Anything),
+                }
+            }
+        }
+    }
+
+    /// Makes a flight ready, if it is to be sent. `read`: what the base has, where it was asked. `expects`: what must still be
+    /// there, if it is made from what is known.
+    fn prepare(&mut self, flight: Flight, read: Result<Option<Below>>, expects: Expects) {
         let drain = self.drain;
         if self.is_full {
             return drain.put_back(&flight, false, 0);
@@ -266,12 +276,14 @@ impl<'a> Gather<'a> {
         if drain.takes == Takes::NetOperations {
             let action = whole(&flight.net).unwrap_or_else(|| ItemAction::Net(flight.net.clone()));
             let routing = flight.routing().map(Into::into);
-            self.ready.fly(flight, action, routing, &mut self.names);
+            self.ready.fly(flight, action, routing, expects, &mut self.names);
             return self.bound();
         }
         let read = match read {
             // It was stored, and whoever sent it did not live to hear of it.
-            Ok(Some(below)) if below.seq >= flight.last_seq => return self.stored(flight, below.known),
+            Ok(Some(below)) if below.seq >= flight.last_seq => {
+                return self.stored(flight, below.known, expects);
+            }
             Ok(read) => read.map(|below| below.known),
             // What lies below is damaged. What does not need it goes out: it mends the damage.
             Err(error) if flight.net.as_net().decides() => {
@@ -280,15 +292,19 @@ impl<'a> Gather<'a> {
             }
             Err(error) => return self.unread(flight, &error),
         };
-        let below = read.as_ref().unwrap_or(flight.known());
+        let unheeded = drain.is_versioned && flight.net.as_net().decides();
+        let below = if unheeded { &Known::Unknown } else { read.as_ref().unwrap_or(flight.known()) };
         match resolve(&flight.net, flight.routing(), below) {
             Resolved::Send { action, routing, existed, misfits } => {
-                if let Some(flying) = self.ready.fly(flight, action, routing, &mut self.names) {
+                if let Some(flying) = self.ready.fly(flight, action, routing, expects, &mut self.names) {
                     (flying.existed, flying.misfits) = (existed, misfits);
                 }
                 self.bound();
             }
+            // Nothing is sent, so nobody would say that what is remembered is not so any more.
+            Resolved::Settled { .. } if drain.is_versioned && read.is_none() => self.asking.push(flight),
             Resolved::Settled { existed, noop, misfits } => {
+                drain.note_version(&self.names.name(flight.index), &flight.id, expects);
                 let verdict = Verdict::Done { existed: Some(existed), noop };
                 let known = Some(if existed { below.clone() } else { Known::Absent });
                 let settlement = Settlement { verdict, known, hold_until_us: 0, sent_bytes: None, misfits };
@@ -298,7 +314,8 @@ impl<'a> Gather<'a> {
     }
 
     /// The base has what a flight would store.
-    fn stored(&self, flight: Flight, known: Known) {
+    fn stored(&mut self, flight: Flight, known: Known, expects: Expects) {
+        self.drain.note_version(&self.names.name(flight.index), &flight.id, expects);
         let verdict = Verdict::Done { existed: None, noop: false };
         let known = Some(known);
         let settlement = Settlement { verdict, known, hold_until_us: 0, sent_bytes: None, misfits: 0 };
@@ -307,10 +324,10 @@ impl<'a> Gather<'a> {
 
     /// What lies below a flight that needs it could not be read: it waits, or is buried where that will not get better.
     fn unread(&mut self, flight: Flight, error: &Error) {
-        if error.kind() == ErrorKind::Damaged {
+        if is_lasting(error) {
             let (action, routing) = (ItemAction::Net(flight.net.clone()), flight.routing().map(Into::into));
-            let (mut flying, item) = fly(flight, action, routing, &mut self.names);
-            flying.trouble_mut().letter = Some(format!("the document below it cannot be read: {error}"));
+            let (mut flying, item) = fly(flight, action, routing, Expects::Anything, &mut self.names);
+            flying.trouble_mut().letter = Some(unreadable(error));
             return self.drain.bury(flying, item, self.now_us);
         }
         self.drain.counters.failed(&error.to_string());
@@ -325,20 +342,4 @@ impl<'a> Gather<'a> {
             self.drain.take_back(&mut self.ready);
         }
     }
-}
-
-/// What the base has of a key.
-struct Below {
-    known: Known,
-    /// The operations up to this are in it; zero where nothing is there.
-    seq: u64,
-}
-
-fn below(found: Option<BaseDocument>) -> Below {
-    let seq = found.as_ref().map_or(0, |found| found.seq);
-    let known = match found {
-        Some(BaseDocument { source: Some(source), routing, .. }) => Known::Document { source, routing },
-        _ => Known::Absent,
-    };
-    Below { known, seq }
 }

@@ -21,6 +21,7 @@
 //! LOCK: the scheduler's lock is never held together with a shard's, nor across a call of the sink, the base
 //! or the dead letters.
 
+mod below;
 mod counters;
 mod finish;
 mod folding;
@@ -31,6 +32,7 @@ mod ready;
 mod resolve;
 mod retry;
 mod scheduler;
+mod versions;
 mod worker;
 
 pub(crate) use counters::Counters;
@@ -51,6 +53,7 @@ use crate::{
 pub(crate) use scheduler::Pace;
 use scheduler::Scheduler;
 use std::{sync::Arc, time::Duration};
+use versions::Versions;
 
 /// How far ahead of the wall clock sequence numbers are made durable.
 pub(crate) const CEILING_AHEAD_US: u64 = 60_000_000;
@@ -68,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) late_request_bound_us: u64,
     /// Documents stay known after they have settled.
     pub(crate) keeps_known: bool,
+    /// What the versions of known documents may take, where the sink tells them.
+    pub(crate) versions_bytes: usize,
 }
 
 /// Where drained operations go, and what is read and written on the way.
@@ -85,6 +90,10 @@ pub(crate) struct Drain {
     bank: Arc<Bank>,
     parts: Parts,
     takes: Takes,
+    /// What is made from a document goes out under its version.
+    is_versioned: bool,
+    /// LOCK: a leaf.
+    versions: Option<Mutex<Versions>>,
     settings: Settings,
     scheduler: Mutex<Scheduler>,
     wake: Condvar,
@@ -134,6 +143,10 @@ struct Trouble {
     uncertain_until_us: Option<u64>,
     /// It was rejected with this reason, and its dead letter is not written yet.
     letter: Option<String>,
+    /// The sink found another document than it was made from, and the base has not been read since.
+    has_changed: bool,
+    /// How often that was so.
+    changes: u32,
 }
 
 impl Flying {
@@ -144,6 +157,10 @@ impl Flying {
     /// The reason for which it was rejected.
     fn letter(&self) -> Option<&str> {
         self.trouble.as_ref()?.letter.as_deref()
+    }
+
+    fn has_changed(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.has_changed)
     }
 
     fn trouble_mut(&mut self) -> &mut Trouble {
@@ -190,6 +207,9 @@ pub(crate) enum Begun {
 impl Drain {
     pub(crate) fn new(bank: Arc<Bank>, parts: Parts, settings: Settings) -> Self {
         let takes = parts.sink.takes();
+        let is_versioned = parts.sink.tells_versions();
+        let has_versions = is_versioned && settings.keeps_known;
+        let versions = has_versions.then(|| Mutex::new(Versions::new(settings.versions_bytes)));
         let limits = parts.sink.limits();
         let pace = Pace {
             batch_bytes: settings.pace.batch_bytes.min(limits.batch_bytes).max(1),
@@ -206,6 +226,8 @@ impl Drain {
             bank,
             parts,
             takes,
+            is_versioned,
+            versions,
             settings,
             scheduler,
             wake: Condvar::new(),
@@ -368,6 +390,9 @@ impl Drain {
     /// other thread drains: a flight may land between the two looks.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let kept = self.scheduler.lock().validate()?;
+        if let Some(versions) = &self.versions {
+            versions.lock().validate()?;
+        }
         for (shard, first_seq, last_seq) in kept {
             if !self.bank.with(shard as usize, |shard| shard.has_flight(first_seq, last_seq)) {
                 return Err(format!(

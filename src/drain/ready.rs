@@ -2,7 +2,7 @@
 
 use super::Flying;
 use crate::{
-    Item, ItemAction,
+    Expects, Item, ItemAction,
     document::IndexId,
     shard::{Bank, Flight},
     sink::item_bytes,
@@ -38,9 +38,10 @@ impl Ready {
         flight: Flight,
         action: ItemAction,
         routing: Option<Box<str>>,
+        expects: Expects,
         names: &mut Names<'_>,
     ) -> Option<&mut Flying> {
-        let (flying, item) = fly(flight, action, routing, names);
+        let (flying, item) = fly(flight, action, routing, expects, names);
         self.push(flying, item);
         self.flying.last_mut()
     }
@@ -69,9 +70,11 @@ pub(super) fn fly(
     flight: Flight,
     action: ItemAction,
     routing: Option<Box<str>>,
+    expects: Expects,
     names: &mut Names<'_>,
 ) -> (Flying, Item) {
     let repeatable = match &action {
+        ItemAction::Put(_) if expects != Expects::Anything => flight.net.is_repeatable(),
         ItemAction::Put(_) | ItemAction::Delete => true,
         ItemAction::Net(net) => net.is_repeatable(),
     };
@@ -84,6 +87,7 @@ pub(super) fn fly(
         last_seq: flight.last_seq,
         operations: flight.operations,
         repeatable,
+        expects,
         attempt: 0,
     };
     let bytes = item_bytes(&item);

@@ -43,12 +43,15 @@ pub(crate) enum Fate {
     PutBack { reason: String, after: Option<Duration> },
     /// It may have been carried out: the same again.
     Repeat { reason: String, uncertain: bool },
+    /// Its document is not what it was made from: the base is read, and says more.
+    Changed { reason: String },
 }
 
 /// What becomes of a flight after this answer.
 pub(crate) fn judge(outcome: Outcome, past: Past) -> Fate {
     match outcome {
         Outcome::Rejected(reason) => Fate::Dead(reason),
+        Outcome::Changed(reason) => Fate::Changed { reason },
         Outcome::Unknown(reason) => Fate::Repeat { reason, uncertain: true },
         Outcome::Again { reason, .. } if past.uncertain => Fate::Repeat { reason, uncertain: false },
         Outcome::Again { reason, after } => Fate::PutBack { reason, after },
@@ -64,8 +67,12 @@ pub(crate) fn judge(outcome: Outcome, past: Past) -> Fate {
 /// Whether the document existed, as an answer to a first send tells it.
 fn told(outcome: &Outcome) -> Option<bool> {
     match outcome {
-        Outcome::Created | Outcome::NotFound => Some(false),
-        Outcome::Updated | Outcome::Noop | Outcome::Deleted | Outcome::Conflict => Some(true),
+        Outcome::Created | Outcome::NotFound | Outcome::Stored { created: true, .. } => Some(false),
+        Outcome::Updated
+        | Outcome::Stored { created: false, .. }
+        | Outcome::Noop
+        | Outcome::Deleted
+        | Outcome::Conflict => Some(true),
         _ => None,
     }
 }
@@ -74,11 +81,17 @@ fn told(outcome: &Outcome) -> Option<bool> {
 fn told_by_a_repeat(outcome: &Outcome, past: Past) -> Option<bool> {
     match (outcome, past.shape) {
         // Had the first attempt stored a document, this one could not have created it; and a patch deletes none.
-        (Outcome::Created, _) | (Outcome::NotFound, Shape::Patch) => Some(false),
+        (Outcome::Created | Outcome::Stored { created: true, .. }, _) | (Outcome::NotFound, Shape::Patch) => {
+            Some(false)
+        }
         // Had the first attempt deleted it, there would be nothing left to delete.
         (Outcome::Deleted, _) => Some(true),
         // Nor does a patch without a document of its own create one.
-        (Outcome::Updated | Outcome::Noop, Shape::Patch) if !past.creates => Some(true),
+        (Outcome::Updated | Outcome::Stored { created: false, .. } | Outcome::Noop, Shape::Patch)
+            if !past.creates =>
+        {
+            Some(true)
+        }
         _ => past.existed,
     }
 }

@@ -38,7 +38,7 @@ use super::{
     rewritten::Standing,
 };
 use crate::{
-    Error, ErrorKind, Item, ItemAction, NetOperation, Result,
+    Error, ErrorKind, Expects, Item, ItemAction, NetOperation, Result,
     disk::{DirectoryLock, Disk, SystemDisk},
 };
 use sides::{Dropped, Sides};
@@ -176,6 +176,7 @@ impl Repair {
             first_seq: dropped.piece.first,
             last_seq: dropped.piece.last,
             operations: dropped.operations,
+            expects: Expects::Anything,
             attempt: 0,
         })
     }

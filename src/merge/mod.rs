@@ -49,6 +49,7 @@ mod twins;
 mod validate;
 
 pub(crate) use in_place::Folding;
+pub(crate) use json::equal::equal;
 pub use net::{Applied, NetOperation, Shape};
 pub(crate) use net::{NetRef, apply, compose, encode};
 pub(crate) use text::{Length, Output, has_line_break};

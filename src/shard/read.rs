@@ -17,6 +17,7 @@ pub(crate) struct Layers {
 pub(crate) struct Layer {
     pub(crate) net: NetOperation,
     pub(crate) routing: Option<Box<str>>,
+    pub(crate) first_seq: u64,
     pub(crate) last_seq: u64,
 }
 
@@ -29,8 +30,12 @@ impl Shard {
         };
         let mut layers: Vec<Layer> = Vec::new();
         if let Some(flight) = slot.flight().and_then(|id| self.hangar.get(id)) {
-            let (routing, last_seq) = (flight.routing().map(Into::into), flight.last_seq);
-            layers.push(Layer { net: flight.net.clone(), routing, last_seq });
+            layers.push(Layer {
+                net: flight.net.clone(),
+                routing: flight.routing().map(Into::into),
+                first_seq: flight.first_seq,
+                last_seq: flight.last_seq,
+            });
         }
         for entry in slot.pending.iter().chain(slot.later()) {
             if entry.net(&self.rooms).decides() {
@@ -38,7 +43,8 @@ impl Shard {
             }
             let routing = entry.routing().map(Into::into);
             let net = NetOperation::from_encoded(entry.joined(&self.rooms));
-            layers.push(Layer { net, routing, last_seq: entry.last_seq });
+            let (first_seq, last_seq) = (entry.first_seq, entry.last_seq);
+            layers.push(Layer { net, routing, first_seq, last_seq });
         }
         Layers { known: slot.known().clone(), layers }
     }

@@ -75,7 +75,7 @@ pub(super) fn write_one_line(document: &[u8], out: &mut impl Output) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Action, NetOperation};
+    use crate::{Action, Expects, NetOperation};
     use bytes::Bytes;
 
     #[test]
@@ -105,6 +105,7 @@ mod tests {
             last_seq: 1,
             operations: 1,
             repeatable: true,
+            expects: Expects::Anything,
             attempt: 0,
         };
         let update = Action::Update(b"{\"doc\":{\"a\":[1,\n2]},\"inc\":{\"n\":1}}");

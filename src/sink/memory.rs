@@ -8,8 +8,8 @@
 //! lets newer operations pass a request that may still be carried out, ends with wrong documents here.
 
 use crate::{
-    Base, BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Limits, Outcome, Result, SimulatedClock,
-    Sink, Snapshot, Takes, sync::Mutex,
+    Base, BaseDocument, BaseKey, Batch, Error, ErrorKind, Item, ItemAction, Limits, Outcome, Result,
+    SimulatedClock, Sink, Snapshot, Takes, sync::Mutex,
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -159,7 +159,8 @@ impl State {
             (ItemAction::Net(_), Some(stored)) if existed => stored.routing.clone(),
             _ => item.routing.clone(),
         };
-        self.documents.insert(key, BaseDocument { source: after, routing, seq: item.last_seq });
+        self.documents
+            .insert(key, BaseDocument { source: after, routing, seq: item.last_seq, version: None });
         outcome
     }
 }
@@ -191,14 +192,14 @@ impl Sink for MemorySink {
 }
 
 impl Base for MemorySink {
-    fn read(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<BaseDocument>>> {
+    fn read(&self, keys: &[BaseKey<'_>]) -> Vec<Result<Option<BaseDocument>>> {
         let mut state = self.state.lock();
         self.carry_out_late(&mut state);
-        let read = |(index, id): &(&str, &str)| {
+        let read = |key: &BaseKey<'_>| {
             if state.base_fails {
                 return Err(Error::new(ErrorKind::Io, "reads fail by the script"));
             }
-            Ok(state.documents.get(&(Box::from(*index), Box::from(*id))).cloned())
+            Ok(state.documents.get(&(Box::from(key.index), Box::from(key.id))).cloned())
         };
         keys.iter().map(read).collect()
     }

@@ -69,10 +69,48 @@ pub struct Item {
     /// How many submitted operations this one stands for.
     pub operations: u64,
     /// False where repeating the item could change the document a second time: the sink must then refuse a
-    /// repeat by `(engine, last_seq)`. Always true for puts and deletes.
+    /// repeat by `(engine, last_seq)`. Always true for puts and deletes that expect [`Expects::Anything`]; of a put that was
+    /// made from something, it is that of the operation it was made by.
     pub repeatable: bool,
+    /// What must be there for the item to be carried out.
+    pub expects: Expects,
     /// How often this very item was sent before; 0 for the first time.
     pub attempt: u32,
+}
+
+impl Item {
+    /// True where the document that is stored must carry a fence, `(engine, last_seq)`: it was made by what is not repeatable, or
+    /// from a document that carried one, and whoever looks for the older fence is to find it or a newer one.
+    pub fn is_fenced(&self) -> bool {
+        match self.expects {
+            Expects::Anything => false,
+            Expects::Absent => !self.repeatable,
+            Expects::Version(version) => !self.repeatable || version.is_fenced,
+        }
+    }
+}
+
+/// What a document must be for an [`Item`] to be carried out: what the item was made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expects {
+    /// Whatever there is: the item decides the document by itself, or the sink does not [tell versions](Sink::tells_versions).
+    #[default]
+    Anything,
+    /// Nothing.
+    Absent,
+    /// The document of this version.
+    Version(Version),
+}
+
+/// Which state of its document a sink on a server holds: two are the same where all of this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// The number of the write, in its shard.
+    pub seq_no: u64,
+    /// The term of the shard's primary.
+    pub primary_term: u64,
+    /// The document carries a fence of this engine: whatever is made from it carries one as well.
+    pub is_fenced: bool,
 }
 
 /// What an [`Item`] does to its document.
@@ -103,8 +141,18 @@ pub enum Outcome {
     Conflict,
     /// Done; whether there was a document before is not known.
     Applied,
+    /// Done, of a sink that [tells versions](Sink::tells_versions): the document is stored as this version.
+    Stored {
+        /// There was no document before.
+        created: bool,
+        /// What the document is now.
+        version: Version,
+    },
     /// The sink holds something newer for this key and left it.
     Stale,
+    /// The document is not what the item [expects](Item::expects), so this request left it as it is. The reason may be an earlier
+    /// request with the same item: the base is read again, and its fence or its document says so.
+    Changed(String),
     /// The sink will never take this item: it becomes a dead letter with this reason.
     Rejected(String),
     /// Known not to have been carried out: throttled or unavailable. It is put back and tried again, not
@@ -123,6 +171,12 @@ pub enum Outcome {
 pub trait Sink: Send + Sync {
     /// What this sink can be given. Asked once.
     fn takes(&self) -> Takes;
+
+    /// True where the sink carries out what was made from a document only if that is still there ([`Item::expects`]), and says
+    /// which version there is then ([`Outcome::Stored`]). Its base has to tell versions as well. Asked once.
+    fn tells_versions(&self) -> bool {
+        false
+    }
 
     /// The largest batch it wants. Asked once; the engine's own limits apply as well.
     fn limits(&self) -> Limits;
@@ -169,21 +223,50 @@ pub trait Sink: Send + Sync {
 }
 
 /// A document below the engine, and how new it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaseDocument {
     /// The document's bytes, or `None` for a tombstone: it was deleted by the operation with this seq.
     pub source: Option<Bytes>,
     /// The routing it was written with.
     pub routing: Option<Box<str>>,
-    /// The `last_seq` of the item that wrote it.
+    /// The `last_seq` of the item that wrote it; 0 where that is not known, see [`Base::knows_seqs`].
     pub seq: u64,
+    /// Which version it is, for a sink that [tells them](Sink::tells_versions).
+    pub version: Option<Version>,
+}
+
+/// Whose document is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BaseKey<'a> {
+    /// The index name.
+    pub index: &'a str,
+    /// The document's id.
+    pub id: &'a str,
+    /// The routing that its operations carry, if any. A base that finds a document by its id alone need not heed it.
+    pub routing: Option<&'a str>,
+}
+
+impl<'a> BaseKey<'a> {
+    /// A key without routing.
+    pub fn new(index: &'a str, id: &'a str) -> Self {
+        Self { index, id, routing: None }
+    }
 }
 
 /// Reads what lies below the engine.
 pub trait Base: Send + Sync {
     /// The newest stored state of each key, in the order asked; `None` where nothing is known of a key (a
     /// base may forget tombstones at any time).
-    fn read(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<BaseDocument>>>;
+    ///
+    /// An error of the kind [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) or [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) says
+    /// that it will not get better: operations that need the document become dead letters. Any other is tried again.
+    fn read(&self, keys: &[BaseKey<'_>]) -> Vec<Result<Option<BaseDocument>>>;
+
+    /// True where [`BaseDocument::seq`] says of every document which operation was the last in it. Else it is only known of those
+    /// that would change when they are repeated, and readers look twice. Asked at each read.
+    fn knows_seqs(&self) -> bool {
+        true
+    }
 
     /// A view of everything stored now, that does not change while it is held.
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>>;

@@ -19,8 +19,8 @@
 //! 2. `seq_floor` is above every seq ever stored.
 
 use crate::{
-    Base, BaseDocument, Batch, Error, ErrorKind, Item, ItemAction, Limits, Outcome, Result, Sink, Snapshot,
-    Takes,
+    Base, BaseDocument, BaseKey, Batch, Error, ErrorKind, Item, ItemAction, Limits, Outcome, Result, Sink,
+    Snapshot, Takes,
     disk::{Disk, SystemDisk},
     segment::{Compactor, Documents, Home, Record, SegmentSet, SegmentStats, SegmentStore},
     sync::atomic::AtomicBool,
@@ -226,9 +226,9 @@ impl Sink for SegmentSink {
 }
 
 impl Base for SegmentSink {
-    fn read(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<BaseDocument>>> {
+    fn read(&self, keys: &[BaseKey<'_>]) -> Vec<Result<Option<BaseDocument>>> {
         let set = self.shared.store.set();
-        keys.iter().map(|(index, id)| get(&set, index, id)).collect()
+        keys.iter().map(|key| get(&set, key.index, key.id)).collect()
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Snapshot>> {
@@ -238,7 +238,12 @@ impl Base for SegmentSink {
 
 fn get(set: &SegmentSet, index: &str, id: &str) -> Result<Option<BaseDocument>> {
     let found = set.get(index, id)?;
-    Ok(found.map(|stored| BaseDocument { source: stored.source, routing: stored.routing, seq: stored.seq }))
+    Ok(found.map(|stored| BaseDocument {
+        source: stored.source,
+        routing: stored.routing,
+        seq: stored.seq,
+        version: None,
+    }))
 }
 
 /// A set, held.
@@ -255,7 +260,12 @@ impl Snapshot for SetSnapshot {
         while page.len() < limit {
             let next = documents.next_while(|found| (found == index).then(|| Arc::clone(&name)));
             let Some(live) = next.transpose()? else { break };
-            let document = BaseDocument { source: Some(live.source), routing: live.routing, seq: live.seq };
+            let document = BaseDocument {
+                source: Some(live.source),
+                routing: live.routing,
+                seq: live.seq,
+                version: None,
+            };
             page.push((live.id, document));
         }
         Ok(page)
@@ -280,6 +290,7 @@ impl Snapshot for SetSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Expects;
     use crate::disk::simulated::{At, Call, Fault, SimulatedDisk, When};
     use bytes::Bytes;
 
@@ -293,6 +304,7 @@ mod tests {
             last_seq: 1,
             operations: 1,
             repeatable: true,
+            expects: Expects::Anything,
             attempt: 0,
         };
         Batch { items: vec![item], bytes: 0 }
@@ -326,7 +338,7 @@ mod tests {
                     );
                     assert_eq!(sink.close().unwrap_err().kind(), ErrorKind::Latched);
                     assert_eq!(sink.reserve_seq(9).unwrap_err().kind(), ErrorKind::Latched);
-                    assert!(sink.read(&[("i", "1")]).remove(0).unwrap().is_none(), "reads go on");
+                    assert!(sink.read(&[BaseKey::new("i", "1")]).remove(0).unwrap().is_none(), "reads go on");
                 }
                 Outcome::Again { .. } => assert_eq!(next, Outcome::Applied),
                 other => panic!("{other:?}"),

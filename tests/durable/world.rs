@@ -13,8 +13,8 @@ use crate::{
     source::{NAME, Outside},
 };
 use millpond::{
-    Base, Drainer, Engine, ErrorKind, Flights, Journal, MemoryDeadLetters, MemorySink, Next, Operation,
-    Scripted, SimulatedClock, Source, Takes,
+    Base, BaseKey, Drainer, Engine, ErrorKind, Flights, Journal, MemoryDeadLetters, MemorySink, Next,
+    Operation, Scripted, SimulatedClock, Source, Takes,
 };
 use std::{
     collections::VecDeque,
@@ -394,7 +394,7 @@ impl World {
             }
             for key in 0..config.keys {
                 println!("{key}: {:?}", self.running().engine.get(INDEX, &id(key)));
-                println!("   sink {:?}", self.sink.read(&[(INDEX, &*id(key))]));
+                println!("   sink {:?}", self.sink.read(&[BaseKey::new(INDEX, &id(key))]));
                 for count in self.durable..=all {
                     println!("   {count} {:?}", self.model(count).get(INDEX, &id(key)).map(Tree::to_text));
                 }

@@ -2,8 +2,8 @@
 
 use crate::rig::INDEX;
 use millpond::{
-    Base, BaseDocument, Batch, DeadLetter, DeadLetters, Engine, Error, ErrorKind, Full, Limits, MemorySink,
-    Operation, Outcome, Result, Sink, Snapshot, Takes,
+    Base, BaseDocument, BaseKey, Batch, DeadLetter, DeadLetters, Engine, Error, ErrorKind, Full, Limits,
+    MemorySink, Operation, Outcome, Result, Sink, Snapshot, Takes,
 };
 use std::{
     sync::{
@@ -64,7 +64,7 @@ impl Sink for Trap {
 }
 
 impl Base for Trap {
-    fn read(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<BaseDocument>>> {
+    fn read(&self, keys: &[BaseKey<'_>]) -> Vec<Result<Option<BaseDocument>>> {
         self.here(Panics::Read);
         self.1.read(keys)
     }

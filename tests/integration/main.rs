@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | **Accepted means kept**, until the process ends, within the memory bound | `accepted::what_was_accepted_is_kept_while_the_sink_refuses_it_for_now`, `accepted::what_the_last_handle_leaves_unsettled_is_in_the_dead_letters` |
 //! | what is not accepted comes back | `accepted::a_refused_operation_comes_back_and_leaves_nothing_behind`, `accepted::a_batch_leaves_out_what_is_bad_and_takes_the_rest` |
-//! | **Reads see every accepted write** of their key, in order, at once | `reads::a_read_sees_every_accepted_write_at_once_and_in_order`, `reads::a_read_sees_the_entry_over_the_flight_over_the_base`, `reads::a_read_does_not_apply_twice_what_the_base_holds_already`, `reads::what_was_put_back_stays_in_sight`, `reads::a_scan_flushes_what_it_covers_first` |
+//! | **Reads see every accepted write** of their key, in order, at once | `reads::a_read_sees_every_accepted_write_at_once_and_in_order`, `reads::a_read_sees_the_entry_over_the_flight_over_the_base`, `reads::a_read_does_not_apply_twice_what_the_base_holds_already`, `reads::what_was_put_back_stays_in_sight`, `unnumbered::a_read_over_a_base_without_numbers_sees_each_operation_once_whatever_settles_under_it`, `reads::a_scan_flushes_what_it_covers_first` |
 //! | **One key, one order**, through retries and splits | `order::operations_keep_their_order_through_retries_of_every_class`, `order::a_batch_that_is_split_keeps_the_order_of_each_key`, `order::an_operation_with_another_routing_waits_for_the_flight_before_it`, `order::a_second_operation_on_a_key_is_not_sent_while_the_first_is_out` |
 //! | and through restarts | `watermark::a_restart_begins_above_every_number_in_use_whatever_the_clock_says` |
 //! | after an unknown outcome newer operations on that key wait `late_request_bound` | `order::after_an_unknown_outcome_newer_operations_wait_for_the_late_request_bound` |
@@ -53,4 +53,5 @@ mod reads;
 mod repeats;
 mod statuses;
 mod threads;
+mod unnumbered;
 mod watermark;

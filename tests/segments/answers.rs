@@ -2,7 +2,7 @@
 
 use crate::support::{delete, item, manual, outcomes, put, routed, send};
 use millpond::segments::{SegmentReader, SegmentSink};
-use millpond::{Action, Base, ItemAction, NetOperation, Outcome, Sink, Takes};
+use millpond::{Action, Base, BaseKey, ItemAction, NetOperation, Outcome, Sink, Takes};
 
 #[test]
 fn what_is_sent_is_read_back_with_its_routing_and_seq() {
@@ -18,7 +18,10 @@ fn what_is_sent_is_read_back_with_its_routing_and_seq() {
     );
     send(&sink, vec![put("a", "1", r#"{"n":10}"#, 8), delete("b", "1", 9)]);
     let read: Vec<_> = sink
-        .read(&[("a", "2"), ("b", "1"), ("a", "1"), ("a", "3"), ("c", "1")])
+        .read(
+            &[("a", "2"), ("b", "1"), ("a", "1"), ("a", "3"), ("c", "1")]
+                .map(|(index, id)| BaseKey::new(index, id)),
+        )
         .into_iter()
         .map(Result::unwrap)
         .map(|found| {
@@ -105,7 +108,7 @@ fn a_document_is_shared_with_the_map_and_not_copied() {
     let large = format!("{{\"large\":\"{}\"}}", "x".repeat(100_000));
     send(&sink, vec![put("i", "large", large.clone(), 1), put("i", "small", r#"{"n":1}"#, 1)]);
     for (id, source) in [("large", large.as_str()), ("small", r#"{"n":1}"#)] {
-        let get = || sink.read(&[("i", id)]).remove(0).unwrap().unwrap().source.unwrap();
+        let get = || sink.read(&[BaseKey::new("i", id)]).remove(0).unwrap().unwrap().source.unwrap();
         let (first, second) = (get(), get());
         assert_eq!(first, source);
         assert_eq!(first.as_ptr(), second.as_ptr());
@@ -120,7 +123,7 @@ fn a_document_outlives_its_file_its_sink_and_its_directory() {
     let dir = tempfile::tempdir().unwrap();
     let sink = manual(dir.path());
     send(&sink, vec![put("i", "1", r#"{"n":1}"#, 1)]);
-    let source = sink.read(&[("i", "1")]).remove(0).unwrap().unwrap().source.unwrap();
+    let source = sink.read(&[BaseKey::new("i", "1")]).remove(0).unwrap().unwrap().source.unwrap();
     drop(sink);
     dir.close().unwrap();
     assert_eq!(source, r#"{"n":1}"#);

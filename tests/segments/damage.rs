@@ -5,7 +5,7 @@ use crate::support::{
     Live, copy, delete, files, manual, outcomes, owned, put, routed, scan, segment_files, send,
 };
 use millpond::segments::{SegmentReader, SegmentSink, verify};
-use millpond::{Base, ErrorKind};
+use millpond::{Base, BaseKey, ErrorKind};
 use std::{
     fs::{self, OpenOptions},
     io::{Seek, SeekFrom, Write},
@@ -225,7 +225,7 @@ fn a_file_cut_under_an_open_reader_is_an_error_and_not_the_end_of_the_process() 
     let path = &segment_files(dir.path())[0];
     OpenOptions::new().write(true).open(path).unwrap().set_len(100).unwrap();
     assert_eq!(reader.get("i", "1").unwrap_err().kind(), ErrorKind::Damaged);
-    assert!(sink.read(&[("i", "1")]).remove(0).is_err());
+    assert!(sink.read(&[BaseKey::new("i", "1")]).remove(0).is_err());
     assert!(reader.get("i", "2").unwrap().is_some(), "the other segment still answers");
     assert!(reader.documents(None, None).is_err());
     assert_eq!(reader.verify().damage.len(), 1);
@@ -240,7 +240,7 @@ fn damage_under_a_running_writer_is_an_error_on_read() {
     let mut file = OpenOptions::new().write(true).open(path).unwrap();
     file.seek(SeekFrom::Start(50)).unwrap();
     file.write_all(b"?").unwrap();
-    assert_eq!(sink.read(&[("i", "1")]).remove(0).unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(sink.read(&[BaseKey::new("i", "1")]).remove(0).unwrap_err().kind(), ErrorKind::Damaged);
     assert!(sink.snapshot().unwrap().page("i", None, 1).is_err());
 }
 

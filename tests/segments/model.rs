@@ -1,8 +1,8 @@
 //! Random batches, merges, reservations and reopenings against a map, compared both ways.
 
 use crate::support::{delete, manual, put, routed, send};
-use millpond::Base;
 use millpond::segments::{SegmentReader, verify};
+use millpond::{Base, BaseKey};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ fn compare(base: &dyn Base, model: &Model, path: &std::path::Path) -> Result<(),
     for index in INDICES.into_iter().chain(["absent"]) {
         for number in 0..33 {
             let id = id(number);
-            let found = base.read(&[(index, &id)]).remove(0).unwrap();
+            let found = base.read(&[BaseKey::new(index, &id)]).remove(0).unwrap();
             match (found, model.get(&(index.to_owned(), id.clone()))) {
                 (Some(found), Some((source, routing, seq))) => {
                     prop_assert_eq!(found.seq, *seq);

@@ -1,8 +1,8 @@
 //! A snapshot does not change while it is held, whatever is written, merged and unlinked meanwhile.
 
 use crate::support::{delete, manual, owned, put, segment_files, send};
-use millpond::Base;
 use millpond::segments::{Compaction, SegmentOptions, SegmentReader, SegmentSink};
+use millpond::{Base, BaseKey};
 
 #[test]
 fn readers_keep_their_snapshot_across_batches_and_merges() {
@@ -45,12 +45,12 @@ fn a_merge_keeps_tombstones_that_something_lies_under_and_drops_the_others() {
     assert!(sink.compact_once().unwrap());
     let stats = sink.stats();
     assert_eq!((stats.segments, stats.tombstones), (2, 4));
-    assert_eq!(sink.read(&[("i", "003")]).remove(0).unwrap().unwrap().seq, 3);
+    assert_eq!(sink.read(&[BaseKey::new("i", "003")]).remove(0).unwrap().unwrap().seq, 3);
     assert!(!sink.compact_once().unwrap());
     assert!(sink.compact_all().unwrap());
     let stats = sink.stats();
     assert_eq!((stats.segments, stats.tombstones, stats.documents), (1, 0, 400));
-    assert_eq!(sink.read(&[("i", "003")]).remove(0).unwrap(), None);
+    assert_eq!(sink.read(&[BaseKey::new("i", "003")]).remove(0).unwrap(), None);
 }
 
 #[test]

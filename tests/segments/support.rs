@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use millpond::segments::{Compaction, SegmentOptions, SegmentReader, SegmentSink};
-use millpond::{Batch, Document, Item, ItemAction, Outcome, Sink};
+use millpond::{Batch, Document, Expects, Item, ItemAction, Outcome, Sink};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -30,6 +30,7 @@ pub(crate) fn item(index: &str, id: &str, action: ItemAction, seq: u64) -> Item 
         last_seq: seq,
         operations: 1,
         repeatable: true,
+        expects: Expects::Anything,
         attempt: 0,
     }
 }

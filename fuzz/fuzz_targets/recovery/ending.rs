@@ -5,7 +5,7 @@ use super::{
     rule::{self, Counting, Files, Verdict},
 };
 use crate::{disk::PowerCut, simulation::Write};
-use millpond::{Base as _, Engine, ErrorKind, Journal, NullSink, SimulatedClock, journals::Repair};
+use millpond::{Base as _, BaseKey, Engine, ErrorKind, Journal, NullSink, SimulatedClock, journals::Repair};
 use std::{sync::Arc, time::Duration};
 
 /// Cycles of the drain within which everything must be out.
@@ -43,7 +43,7 @@ impl World {
         running.engine.close(Duration::ZERO).unwrap();
         drop((running.engine, running.drainer));
         for key in 0..self.config.keys {
-            let stored = self.sink.read(&[(INDEX, &*id(key))]).remove(0).unwrap();
+            let stored = self.sink.read(&[BaseKey::new(INDEX, &id(key))]).remove(0).unwrap();
             let source = stored.and_then(|stored| stored.source);
             assert!(
                 self.is_right(key, (left, all), source.as_deref()),

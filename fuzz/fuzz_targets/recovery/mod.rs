@@ -12,7 +12,7 @@ use crate::{
     simulation::{Model, OwnedAction, Tree, Write},
 };
 use millpond::{
-    Base, Drainer, Engine, Error, ErrorKind, Flights, Journal, MemorySink, Next, Operation, Scripted,
+    Base, BaseKey, Drainer, Engine, Error, ErrorKind, Flights, Journal, MemorySink, Next, Operation, Scripted,
     SimulatedClock, Source, Takes,
 };
 use rule::{Files, Originals};
@@ -266,7 +266,7 @@ impl World {
 
     /// and how many of them the sink has.
     fn stored(&self, key: usize, all: usize) -> usize {
-        let stored = self.sink.read(&[(INDEX, &*id(key))]).remove(0).unwrap();
+        let stored = self.sink.read(&[BaseKey::new(INDEX, &id(key))]).remove(0).unwrap();
         let seq = stored.map_or(0, |stored| stored.seq);
         self.done[..all].iter().filter(|done| done.key == key && done.seq <= seq).count()
     }
@@ -328,7 +328,7 @@ impl World {
         for key in 0..self.config.keys {
             let running = self.running.as_ref().unwrap();
             println!("{} {:?}", id(key), running.engine.get(INDEX, &id(key)));
-            println!("   sink {:?}", self.sink.read(&[(INDEX, &*id(key))]));
+            println!("   sink {:?}", self.sink.read(&[BaseKey::new(INDEX, &id(key))]));
             println!(
                 "   model {:?}",
                 self.model(key, self.standing(key, left)).get(INDEX, &id(key)).map(Tree::to_text)

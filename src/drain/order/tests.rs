@@ -1,7 +1,7 @@
 //! Tests of the order, against a sort of the whole names.
 
 use super::order;
-use crate::{Item, ItemAction, document::IndexId};
+use crate::{Expects, Item, ItemAction, document::IndexId};
 use proptest::prelude::*;
 
 fn item(index: &str, id: &str) -> Item {
@@ -14,6 +14,7 @@ fn item(index: &str, id: &str) -> Item {
         last_seq: 1,
         operations: 1,
         repeatable: true,
+        expects: Expects::Anything,
         attempt: 0,
     }
 }

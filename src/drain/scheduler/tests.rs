@@ -2,7 +2,7 @@
 
 use super::{Pace, Scheduler, Step};
 use crate::{
-    Action, Item, ItemAction,
+    Action, Expects, Item, ItemAction,
     document::IndexId,
     drain::Flying,
     merge::{NetRef, encode},
@@ -49,6 +49,7 @@ fn pair(flight: Flight, bytes: usize) -> (Flying, Item) {
         last_seq: flight.last_seq,
         operations: 1,
         repeatable: true,
+        expects: Expects::Anything,
         attempt: 0,
     };
     let flying = Flying { flight, existed: None, bytes, is_buffered: false, misfits: 0, trouble: None };

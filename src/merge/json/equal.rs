@@ -23,7 +23,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 pub(in crate::merge) const VALUE_DEPTH_MAX: usize = 2 * DEPTH_MAX + 8;
 
 /// True where two values are equal: by value, key order aside, and an integer never equals a non-integer.
-pub(in crate::merge) fn equal(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
     one == other || !differ_at_a_glance(one, other) && equal_by_value(one, other)
 }
 

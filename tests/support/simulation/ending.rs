@@ -3,7 +3,7 @@
 use super::faults::{Answer, Reads};
 use super::step::{Heard, Step, Write};
 use super::world::{End, Report, World};
-use millpond::{Base, ErrorKind, Operation};
+use millpond::{Base, BaseKey, ErrorKind, Operation};
 use std::time::Duration;
 
 /// Cycles of the drain within which everything must be out.
@@ -122,7 +122,7 @@ impl World {
         let live = self.keys.iter().filter(|key| key.history.now().document.is_some()).count();
         assert_eq!(self.sink.documents().len(), live);
         for key in &self.keys {
-            let stored = self.sink.read(&[(&key.index, &key.id)]).remove(0).unwrap();
+            let stored = self.sink.read(&[BaseKey::new(&key.index, &key.id)]).remove(0).unwrap();
             let now = key.history.now();
             let source = stored.as_ref().and_then(|stored| stored.source.as_deref());
             assert!(now.holds(source), "stored {stored:?}, not {now:?}");

@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use millpond::{
-    Base, BaseDocument, DeadLetter, DeadLetters, Error, ErrorKind, MemorySink, NetOperation, Result,
+    Base, BaseDocument, BaseKey, DeadLetter, DeadLetters, Error, ErrorKind, MemorySink, NetOperation, Result,
     Scripted, Snapshot,
 };
 use std::sync::{Arc, Mutex};
@@ -92,7 +92,7 @@ impl FaultyBase {
 }
 
 impl Base for FaultyBase {
-    fn read(&self, keys: &[(&str, &str)]) -> Vec<Result<Option<BaseDocument>>> {
+    fn read(&self, keys: &[BaseKey<'_>]) -> Vec<Result<Option<BaseDocument>>> {
         self.sink.read(keys).into_iter().map(|found| self.spoil(found?)).collect()
     }
 

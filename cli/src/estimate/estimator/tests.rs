@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{bulk::Verb, progress::Progress, replay::queued::Names};
-use millpond::{Engine, Item, ItemAction, NdjsonSink, NetOperation};
+use millpond::{Engine, Expects, Item, ItemAction, NdjsonSink, NetOperation};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -114,6 +114,7 @@ fn model(windows: &[Vec<&Given>]) -> Counts {
                 last_seq: 1,
                 operations,
                 repeatable: true,
+                expects: Expects::Anything,
                 attempt: 0,
             };
             item.write_lines(&mut lines);

@@ -1,7 +1,7 @@
 //! The lines of a request, read back.
 
 use super::*;
-use crate::Action;
+use crate::{Action, Expects};
 use serde_json::{Value, json};
 
 fn style() -> Style {
@@ -19,6 +19,7 @@ fn item(body: &str, repeatable: bool) -> Item {
         last_seq: 7,
         operations: 1,
         repeatable,
+        expects: Expects::Anything,
         attempt: 0,
     }
 }

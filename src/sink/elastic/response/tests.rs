@@ -1,7 +1,7 @@
 //! What answers of all kinds come to.
 
 use super::*;
-use crate::{Action, ItemAction, NetOperation};
+use crate::{Action, Expects, ItemAction, NetOperation};
 use bytes::Bytes;
 
 fn item(id: &str, action: ItemAction) -> Item {
@@ -14,6 +14,7 @@ fn item(id: &str, action: ItemAction) -> Item {
         last_seq: 1,
         operations: 1,
         repeatable: true,
+        expects: Expects::Anything,
         attempt: 0,
     }
 }
