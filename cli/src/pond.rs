@@ -19,7 +19,7 @@ use crate::{
     sync::Mutex,
 };
 use millpond::{
-    DeadLetter, DeadLetterFile, DeadLetters, ErrorKind, Full, Journal, NdjsonSink, NullSink, Sink,
+    Base, DeadLetter, DeadLetterFile, DeadLetters, ErrorKind, Full, Journal, NdjsonSink, NullSink, Sink,
 };
 use std::{
     fs, io,
@@ -60,7 +60,9 @@ pub struct Pond {
 impl Pond {
     /// Opens what `args` ask for.
     pub fn open(args: &Replay) -> Result<Self> {
-        let sink = match args.sink()? {
+        let named = args.sink()?;
+        args.server.check(named.as_ref())?;
+        let sink = match named {
             Some(sink) => sink,
             None => SinkName::Segments(fresh_directory(Path::new(DIRECTORY))?),
         };
@@ -95,8 +97,9 @@ impl Pond {
                 .build(Arc::clone(stdout.insert(Arc::new(NdjsonSink::stdout()))) as Arc<dyn Sink>, None),
             SinkName::Null => builder.build(Arc::new(NullSink), None),
             SinkName::Server(urls) => {
-                let sink = args.server.open(urls)?;
-                builder.drain_threads(args.server.requests.get()).build(Arc::new(sink), None)
+                let sink = Arc::new(args.server.open(urls)?);
+                let base: Arc<dyn Base> = Arc::clone(&sink) as _;
+                builder.drain_threads(args.server.requests.get()).build(sink, Some(base))
             }
         };
         let engine = engine.map_err(|error| match error.kind() {

@@ -1,13 +1,14 @@
 //! Random operations, folded, drained at random, sent twice, heard of late or not at all: the document at the server equals what
-//! they come to one at a time.
+//! they come to one at a time, and so does what the engine reads while it goes on.
 
 use crate::{
-    server::{Server, as_read, on_each},
+    server::{Server, as_read, on_each_in_each_way},
     support::{action::OwnedAction, generate::chain, model::Model, model::Tree},
 };
 use millpond::{
-    Batch, DeadLetters, Engine, Limits, MemoryDeadLetters, Operation, Outcome, Sink, Takes,
-    elastic::ElasticSink,
+    Base, BaseDocument, BaseKey, Batch, DeadLetters, Engine, Limits, MemoryDeadLetters, Operation, Outcome,
+    Sink, Snapshot, Takes,
+    elastic::{ElasticOptions, ElasticSink},
 };
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -23,6 +24,7 @@ use std::{
 
 const DOCUMENTS: usize = 600;
 const CHAIN_MAX: usize = 9;
+const MEMORY_BYTES: usize = 512 * 1024;
 const LONG: Duration = Duration::from_mins(2);
 /// What the field is mapped to does not matter: every value goes.
 const ANYTHING: &str = r#"{"enabled":false}"#;
@@ -75,6 +77,10 @@ impl Sink for Troubled {
         self.sink.takes()
     }
 
+    fn tells_versions(&self) -> bool {
+        self.sink.tells_versions()
+    }
+
     fn limits(&self) -> Limits {
         self.sink.limits()
     }
@@ -105,6 +111,35 @@ impl Sink for Troubled {
     }
 }
 
+impl Base for Troubled {
+    fn read(&self, keys: &[BaseKey<'_>]) -> Vec<millpond::Result<Option<BaseDocument>>> {
+        self.sink.read(keys)
+    }
+
+    fn knows_seqs(&self) -> bool {
+        self.sink.knows_seqs()
+    }
+
+    fn snapshot(&self) -> millpond::Result<Arc<dyn Snapshot>> {
+        self.sink.snapshot()
+    }
+}
+
+/// What the engine reads of all documents, one that reads another value than the model first.
+fn misread(engine: &Engine, model: &Model, server: &Server) -> Option<String> {
+    let ids: Vec<String> = (0..DOCUMENTS).map(|document| document.to_string()).collect();
+    let keys: Vec<(&str, &str)> = ids.iter().map(|id| (&*server.index, &**id)).collect();
+    let single = engine.get(&server.index, "0");
+    let all =
+        std::iter::once(("0", single)).chain(ids.iter().map(String::as_str).zip(engine.get_many(&keys)));
+    let mut wrong = all.filter_map(|(id, found)| {
+        let found = found.unwrap().map(|document| as_read(&Tree::parse(&document.source)));
+        let expected = model.get(&server.index, id).map(as_read);
+        (found != expected).then(|| format!("{id} reads {found:?}, and not {expected:?}"))
+    });
+    wrong.next()
+}
+
 fn random_chains() -> Vec<Vec<OwnedAction>> {
     let mut runner = TestRunner::deterministic();
     let chains = chain(1..CHAIN_MAX);
@@ -112,17 +147,19 @@ fn random_chains() -> Vec<Vec<OwnedAction>> {
     (0..DOCUMENTS).map(one).collect()
 }
 
-fn folds(server: &Server) {
+fn folds(server: &Server, options: &ElasticOptions) {
     server.create_index(ANYTHING);
-    let sink = Arc::new(Troubled { sink: server.sink(), sends: AtomicU64::new(0) });
+    let sink = Arc::new(Troubled { sink: server.sink_with(options), sends: AtomicU64::new(0) });
     let letters = Arc::new(MemoryDeadLetters::default());
     let engine = Engine::builder()
         .drain_threads(2)
         .max_delay(Duration::from_millis(20))
         .late_request_bound(Duration::ZERO)
         .batch_operations(50)
+        // Few documents stay known, so that many are read.
+        .memory_bytes(MEMORY_BYTES)
         .dead_letters(Arc::clone(&letters) as Arc<dyn DeadLetters>)
-        .build(Arc::clone(&sink) as Arc<dyn Sink>, None)
+        .build(Arc::clone(&sink) as Arc<dyn Sink>, Some(Arc::clone(&sink) as Arc<dyn Base>))
         .unwrap();
     let (chains, mut model) = (random_chains(), Model::default());
     for step in 0..CHAIN_MAX {
@@ -136,11 +173,13 @@ fn folds(server: &Server) {
                 model.apply(&server.index, &id, action.action());
             }
         }
+        assert_eq!(misread(&engine, &model, server), None, "after step {step}");
         if step % 3 == 1 {
             engine.flush(LONG).unwrap();
         }
     }
     engine.flush(LONG).unwrap();
+    assert_eq!(misread(&engine, &model, server), None, "at the end");
     engine.close(LONG).unwrap();
     let letters = letters.take();
     assert!(
@@ -171,5 +210,5 @@ fn folds(server: &Server) {
 
 #[test]
 fn the_servers_documents_equal_what_random_operations_come_to_whatever_is_sent_again() {
-    on_each("random operations", folds);
+    on_each_in_each_way("random operations", folds);
 }

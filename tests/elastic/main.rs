@@ -6,6 +6,7 @@
 )]
 
 mod folding;
+mod resolved;
 mod server;
 mod single;
 #[path = "../support/mod.rs"]

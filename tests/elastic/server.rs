@@ -5,7 +5,7 @@
 //! `MILLPOND_SERVERS` is `required`.
 
 use crate::support::model::{Tree, decode};
-use millpond::elastic::{ElasticOptions, ElasticSink};
+use millpond::elastic::{ElasticOptions, ElasticSink, Versioning};
 use serde_json::value::RawValue;
 use std::{
     collections::BTreeMap,
@@ -28,6 +28,26 @@ pub(crate) fn on_each(test: &str, run: impl Fn(&Server)) {
     }
 }
 
+/// Each way to send to a server, by name.
+pub(crate) fn ways() -> [(&'static str, ElasticOptions); 3] {
+    let resolved = || ElasticOptions::new().resolve(true);
+    [
+        ("net", ElasticOptions::new()),
+        ("resolved", resolved()),
+        ("external", resolved().versioning(Versioning::External)),
+    ]
+}
+
+/// Runs a test on each server that there is, in each of the ways to send to one, with an index of its own each time.
+pub(crate) fn on_each_in_each_way(test: &str, run: impl Fn(&Server, &ElasticOptions)) {
+    on_each(test, |server| {
+        for (way, options) in ways() {
+            println!("{test}: {way}");
+            run(&server.another(), &options);
+        }
+    });
+}
+
 /// Runs a test on one server, if it is there.
 pub(crate) fn on(name: &str, test: &str, run: impl FnOnce(&Server)) {
     let variable = format!("MILLPOND_{name}");
@@ -48,7 +68,16 @@ impl Server {
     }
 
     pub(crate) fn sink(&self) -> ElasticSink {
-        ElasticSink::new(&[&self.url], &ElasticOptions::new()).unwrap()
+        self.sink_with(&ElasticOptions::new())
+    }
+
+    pub(crate) fn sink_with(&self, options: &ElasticOptions) -> ElasticSink {
+        ElasticSink::new(&[&self.url], options).unwrap()
+    }
+
+    /// The same server, and another index on it.
+    pub(crate) fn another(&self) -> Self {
+        Self::at(self.url.clone())
     }
 
     /// Sends a request; gives the status, and the body.

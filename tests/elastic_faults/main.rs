@@ -11,4 +11,5 @@ mod connections;
 #[path = "../support/http/mod.rs"]
 mod http;
 mod refusals;
+mod resolved;
 mod rig;

@@ -2,7 +2,7 @@
 
 use crate::http::{Answer, BulkModel, Context, FakeServer, Refusal, Request, Response, Setup, SharedModel};
 use millpond::{
-    Drainer, Engine, MemoryDeadLetters, Operation, SimulatedClock, Ticket,
+    Base, Drainer, Engine, MemoryDeadLetters, Operation, SimulatedClock, Ticket,
     elastic::{ElasticOptions, ElasticSink},
 };
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ pub(crate) struct Rig {
     drainer: Drainer,
     letters: Arc<MemoryDeadLetters>,
     faults: Arc<Mutex<VecDeque<Fault>>>,
+    read_faults: Arc<Mutex<VecDeque<Fault>>>,
 }
 
 /// What `patch.painless` does, as far as these tests go: `doc`, `inc` and `append` of fields, and the fence.
@@ -70,33 +71,54 @@ impl Rig {
         Self::with(Setup::default(), |url| vec![url.to_owned()])
     }
 
+    /// Sends whole documents, made from what is read.
+    pub(crate) fn resolved() -> Self {
+        let options = ElasticOptions::new().resolve(true);
+        Self::with_options(Setup::default(), &options, |url| vec![url.to_owned()])
+    }
+
     /// With a setup of the server, and the addresses that the sink is given.
     pub(crate) fn with(setup: Setup, urls: impl FnOnce(&str) -> Vec<String>) -> Self {
+        Self::with_options(setup, &ElasticOptions::new(), urls)
+    }
+
+    pub(crate) fn with_options(
+        setup: Setup,
+        options: &ElasticOptions,
+        urls: impl FnOnce(&str) -> Vec<String>,
+    ) -> Self {
         let model = BulkModel::new().with_scripts(run_script).shared();
-        let faults: Arc<Mutex<VecDeque<Fault>>> = Arc::default();
-        let (behind, script) = (model.clone(), Arc::clone(&faults));
+        let [faults, read_faults]: [Arc<Mutex<VecDeque<Fault>>>; 2] = Default::default();
+        let (behind, script, reads) = (model.clone(), Arc::clone(&faults), Arc::clone(&read_faults));
         let server = setup.start(move |request| {
             if request.path.starts_with("/_scripts") {
                 return Response::json(200, &json!({"acknowledged": true})).into();
             }
+            let script = if request.path.starts_with("/_mget") { &reads } else { &script };
             let fault = script.lock().unwrap().pop_front();
             fault.map_or_else(|| behind.answer(request).into(), |fault| fault(&behind, request))
         });
-        let options = ElasticOptions::new().request_timeout(REQUEST_TIMEOUT);
-        let sink = ElasticSink::new(&urls(&server.url()), &options).unwrap();
+        let options = options.clone().request_timeout(REQUEST_TIMEOUT);
+        let sink = Arc::new(ElasticSink::new(&urls(&server.url()), &options).unwrap());
+        let base: Arc<dyn Base> = Arc::clone(&sink) as _;
         let (clock, letters) = (SimulatedClock::new(WALL_US), Arc::new(MemoryDeadLetters::new()));
         let (engine, drainer) = Engine::builder()
             .clock(&clock)
             .seed(1)
             .dead_letters(Arc::clone(&letters) as _)
-            .manual(Arc::new(sink), None)
+            .manual(sink, Some(base))
             .unwrap();
-        Self { model, server, engine, clock, drainer, letters, faults }
+        Self { model, server, engine, clock, drainer, letters, faults, read_faults }
     }
 
     /// The next bulk request meets this.
     pub(crate) fn next(&self, fault: impl FnOnce(&SharedModel, &Request) -> Answer + Send + 'static) {
         self.faults.lock().unwrap().push_back(Box::new(fault));
+    }
+
+    /// The next read meets this.
+    pub(crate) fn next_read(&self, fault: impl FnOnce(&SharedModel, &Request) -> Answer + Send + 'static) {
+        self.read_faults.lock().unwrap().push_back(Box::new(fault));
     }
 
     pub(crate) fn increment(&self, id: &str) {
@@ -147,8 +169,17 @@ impl Rig {
 
     /// The bodies of the bulk requests so far.
     pub(crate) fn bulks(&self) -> Vec<String> {
+        self.bodies("/_bulk")
+    }
+
+    /// The bodies of the reads so far.
+    pub(crate) fn reads(&self) -> Vec<String> {
+        self.bodies("/_mget")
+    }
+
+    fn bodies(&self, path: &str) -> Vec<String> {
         let requests = self.server.requests();
-        let bulks = requests.iter().filter(|request| request.path.starts_with("/_bulk"));
+        let bulks = requests.iter().filter(|request| request.path.starts_with(path));
         bulks.map(|request| String::from_utf8_lossy(&request.body).into_owned()).collect()
     }
 }

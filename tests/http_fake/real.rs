@@ -205,6 +205,9 @@ fn compare(name: &str, is_older: bool) {
             pair.ask("/_bulk", &body);
         }
         pair.ask(&format!("/{index}/_mget"), &json!({"ids": IDS}).to_string());
+        let of = |index: &str, id: &str| json!({"_index": index, "_id": id});
+        let docs = [of(&index, IDS[0]), of("fake-missing", IDS[0]), of(&index, "none"), of(&index, IDS[1])];
+        pair.ask("/_mget?realtime=true", &json!({ "docs": docs }).to_string());
     }
     for (path, body) in refused() {
         pair.ask(&path, &body);

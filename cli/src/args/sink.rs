@@ -4,8 +4,8 @@ use crate::{
     failure::{Failure, Result as Tried},
     units,
 };
-use clap::Args as ClapArgs;
-use millpond::elastic::{Auth, ElasticOptions, ElasticSink};
+use clap::{Args as ClapArgs, ValueEnum};
+use millpond::elastic::{Auth, ElasticOptions, ElasticSink, Versioning};
 use std::{
     env, fmt, fs,
     num::NonZeroUsize,
@@ -111,12 +111,58 @@ pub struct Server {
     /// The field that a server's documents carry where repeating an operation would change them again
     #[arg(long, value_name = "NAME", default_value = "_millpond")]
     pub fence_field: String,
+
+    /// Read each document from the server once and send it whole, under the condition that nobody changed it since; without it
+    /// operations are sent as they are, and the server applies them
+    #[arg(long)]
+    pub resolve: bool,
+
+    /// How a server tells documents apart, with --resolve: by its own versions, or by millpond's as external ones, for indices
+    /// that only millpond writes
+    #[arg(long, value_name = "KIND", default_value = "internal")]
+    pub versioning: VersioningName,
+}
+
+/// Whose versions a server's documents have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VersioningName {
+    /// The server's own
+    Internal,
+    /// Those that millpond gives them: no other writer
+    External,
 }
 
 impl Server {
+    /// Refuses what does not go together.
+    pub fn check(&self, sink: Option<&SinkName>) -> Tried<()> {
+        let is_external = self.versioning == VersioningName::External;
+        let wrong = match sink {
+            _ if is_external && !self.resolve => {
+                "--versioning external needs --resolve: a server takes versions of one's own for whole documents only, and without \
+                 --resolve operations are sent as they are"
+                    .to_owned()
+            }
+            Some(SinkName::Server(_)) => return Ok(()),
+            _ if self.resolve => {
+                let sink = sink.map_or_else(|| "segments".to_owned(), ToString::to_string);
+                format!("--resolve is for a server, http://HOST:PORT, and the sink is {sink}")
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::Usage(wrong))
+    }
+
     /// A sink on these nodes.
     pub fn open(&self, urls: &[String]) -> Tried<ElasticSink> {
-        let mut options = ElasticOptions::new().compress(self.gzip).fence_field(&self.fence_field);
+        let versioning = match self.versioning {
+            VersioningName::Internal => Versioning::Internal,
+            VersioningName::External => Versioning::External,
+        };
+        let mut options = ElasticOptions::new()
+            .compress(self.gzip)
+            .fence_field(&self.fence_field)
+            .resolve(self.resolve)
+            .versioning(versioning);
         if let Some(auth) = self.auth()? {
             options = options.auth(auth);
         }

@@ -19,6 +19,9 @@ const KILLS_OF_ROUND: u32 = 20;
 /// Kills in all, where `MILLPOND_KILLS` does not say.
 const KILLS: u32 = 20;
 
+/// The way that is killed less often than the others: after a crash it knows by the same means what is there.
+const EXTERNAL_SHARE: u32 = 4;
+
 /// Numbers that do not repeat soon.
 struct Random(u64);
 
@@ -97,22 +100,42 @@ fn wrong(url: &str, index: &str, expected: &BTreeMap<u64, (u64, Vec<u64>)>) -> V
 
 #[test]
 fn a_replay_to_a_server_killed_at_random_ends_with_exact_counters_and_lists() {
-    const TEST: &str = "kills of a replay to a server";
-    let Some(url) = server(TEST, "OPENSEARCH") else { return };
+    killed_at_random("kills of a replay to a server", "net", "", 1);
+}
+
+#[test]
+fn a_resolving_replay_killed_at_random_ends_with_exact_counters_and_lists() {
+    killed_at_random("kills of a resolving replay", "resolve", "--resolve", 1);
+}
+
+#[test]
+fn a_replay_with_versions_of_its_own_killed_at_random_ends_with_exact_counters_and_lists() {
+    killed_at_random(
+        "kills of a replay with versions of its own",
+        "external",
+        "--resolve --versioning external",
+        EXTERNAL_SHARE,
+    );
+}
+
+/// `flags`: how it is sent. `share`: one kill of so many.
+fn killed_at_random(test: &str, name: &str, flags: &str, share: u32) {
+    let Some(url) = server(test, "OPENSEARCH") else { return };
     let kills: u32 = env::var("MILLPOND_KILLS").map_or(KILLS, |text| text.parse().unwrap());
+    let kills = kills.div_ceil(share);
     let seed: u64 = env::var("MILLPOND_SEED").map_or(1, |text| text.parse().unwrap());
-    println!("{TEST}: MILLPOND_SEED={seed}");
+    println!("{test}: MILLPOND_SEED={seed}");
     let (mut random, place) = (Random(seed), Place::on_disk());
     let (mut landed, mut round) = (0, 0);
     while landed < kills {
         round += 1;
-        let index = format!("millpond-kill-{}-{seed}-{round}", std::process::id());
+        let index = format!("millpond-kill-{name}-{}-{seed}-{round}", std::process::id());
         let (text, expected) = input(&index, &mut random);
         place.write(&format!("input.{round}"), text);
         let policy = ["always", "interval=20ms"][round % 2];
         let arguments = format!(
             "replay input.{round} --journal journal.{round} --sync {policy} --sink {url} --max-delay 10ms --batch-ops 20 \
-             --memory 256KiB --late-request-bound 100ms --report report --quiet"
+             --memory 256KiB --late-request-bound 100ms --report report --quiet {flags}"
         );
         let mut of_round = 0;
         while of_round < KILLS_OF_ROUND {
@@ -134,7 +157,7 @@ fn a_replay_to_a_server_killed_at_random_ends_with_exact_counters_and_lists() {
         );
         ask("DELETE", &format!("{url}/{index}"), String::new());
     }
-    println!("{TEST}: {landed} kills in {round} rounds");
+    println!("{test}: {landed} kills in {round} rounds");
 }
 
 #[test]

@@ -64,3 +64,20 @@ fn settings_that_make_no_sense_are_wrong_usage() {
         assert!(ran.stderr.contains(flag), "{arguments}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn ways_to_send_to_a_server_that_do_not_go_together_are_refused_with_the_reason() {
+    let place = Place::new();
+    place.write("input", documents(1));
+    for (arguments, reason) in [
+        ("--sink http://127.0.0.1:1 --versioning external", "whole documents only"),
+        ("--sink null --versioning external", "whole documents only"),
+        ("--sink null --resolve", "the sink is null"),
+        ("--resolve", "is for a server"),
+        ("--sink http://127.0.0.1:1 --resolve --versioning mine", "--versioning"),
+    ] {
+        let ran = place.run(&format!("replay input {arguments}"));
+        assert_eq!(ran.status, 2, "{arguments}: {}", ran.stderr);
+        assert!(ran.stderr.contains(reason), "{arguments}: {}", ran.stderr);
+    }
+}

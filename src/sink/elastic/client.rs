@@ -23,7 +23,7 @@ use ureq::{
 };
 
 /// An answer longer than this is not read: a batch's has some 200 bytes an item.
-const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+pub(super) const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// A body shorter than this is not compressed.
 const COMPRESS_BYTES_MIN: usize = 1024;
 /// How long a connection is kept that nothing is sent over.
@@ -53,6 +53,8 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// No server was sent anything.
     pub(super) is_unsent: bool,
+    /// There is one, and it is longer than was to be read.
+    pub(super) is_too_long: bool,
 }
 
 /// See the module.
@@ -110,6 +112,18 @@ impl Client {
         content_type: &'static str,
         body: &[u8],
     ) -> Result<Answer, Failure> {
+        self.send_within(method, path, content_type, body, ANSWER_BYTES_MAX)
+    }
+
+    /// The same, with the longest answer that is read.
+    pub(super) fn send_within(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &'static str,
+        body: &[u8],
+        answer_bytes_max: u64,
+    ) -> Result<Answer, Failure> {
         let packed = (self.compresses && body.len() >= COMPRESS_BYTES_MIN).then(|| pack(body));
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn =
@@ -120,8 +134,10 @@ impl Client {
         let mut last = None;
         for node in there.into_iter().chain(away) {
             let sent = match &packed {
-                Some(packed) => self.send_to(node, method, path, content_type, (packed, true)),
-                None => self.send_to(node, method, path, content_type, (body, false)),
+                Some(packed) => {
+                    self.send_to(node, method, path, content_type, (packed, true), answer_bytes_max)
+                }
+                None => self.send_to(node, method, path, content_type, (body, false), answer_bytes_max),
             };
             let failed = sent.as_ref().err().filter(|failure| failure.is_unsent);
             node.is_away.store(failed.is_some(), Ordering::Relaxed);
@@ -130,7 +146,9 @@ impl Client {
             }
             last = Some(sent);
         }
-        last.unwrap_or_else(|| Err(Failure { reason: "there is no node".to_owned(), is_unsent: true }))
+        last.unwrap_or_else(|| {
+            Err(Failure { reason: "there is no node".to_owned(), is_unsent: true, is_too_long: false })
+        })
     }
 
     fn send_to(
@@ -140,11 +158,13 @@ impl Client {
         path: &str,
         content_type: &'static str,
         (body, is_packed): (&[u8], bool),
+        answer_bytes_max: u64,
     ) -> Result<Answer, Failure> {
         let url = format!("{}{path}", node.url);
         let fail = |error: ureq::Error| {
             let is_unsent = is_unsent(&error);
-            Failure { reason: format!("{}: {error}", node.url), is_unsent }
+            let is_too_long = matches!(error, ureq::Error::BodyExceedsLimit(_));
+            Failure { reason: format!("{}: {error}", node.url), is_unsent, is_too_long }
         };
         let mut request = match method {
             Method::Post => self.agent.post(&url),
@@ -163,7 +183,7 @@ impl Client {
         let body = response
             .body_mut()
             .with_config()
-            .limit(ANSWER_BYTES_MAX)
+            .limit(answer_bytes_max)
             .read_to_vec()
             .map_err(|error| Failure { is_unsent: false, ..fail(error) })?;
         Ok(Answer { status, retry_after, body })

@@ -21,24 +21,30 @@
 //! LOCK: `trouble` is taken alone, and never across a request.
 
 mod client;
+mod fence;
 mod options;
+mod reading;
 mod request;
 mod response;
 
-pub use options::{Auth, ElasticOptions};
+pub use options::{Auth, ElasticOptions, Versioning};
 #[cfg(fuzzing)]
 pub use response::outcomes as bulk_outcomes;
 
 use crate::{
-    Batch, Error, ErrorKind, Item, Limits, Outcome, Result, Sink, Takes,
+    Base, BaseDocument, BaseKey, Batch, Error, ErrorKind, Item, Limits, Outcome, Result, Sink, Snapshot,
+    Takes,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 use client::{Answer, Client, Failure, Method};
+use options::Mode;
+use reading::Reader;
 use request::Style;
 use response::Whole;
+use std::sync::Arc;
 
 /// Bytes of one batch: some requests.
 const BATCH_BYTES: usize = 32 * 1024 * 1024;
@@ -46,6 +52,8 @@ const BATCH_BYTES: usize = 32 * 1024 * 1024;
 const BATCH_OPERATIONS: usize = 20_000;
 /// What is asked of the server's answer.
 const BULK: &str = "/_bulk?filter_path=error,status,items.*._id,items.*.status,items.*.result,items.*.error";
+/// The same, where documents go out under versions.
+const BULK_VERSIONED: &str = "/_bulk?filter_path=error,status,items.*._id,items.*.status,items.*.result,items.*.error,items.*._seq_no,items.*._primary_term";
 const NDJSON: &str = "application/x-ndjson";
 const JSON: &str = "application/json";
 /// A request that is taken lets the next one be longer by one part in so many.
@@ -59,6 +67,7 @@ const GROWTH_SHARE: usize = 8;
 pub struct ElasticSink {
     client: Client,
     fence_field: String,
+    mode: Mode,
     /// The engine's id, as it stands in fences.
     engine: Mutex<String>,
     /// Bytes that a request may have, now and at most.
@@ -89,6 +98,7 @@ impl ElasticSink {
         Ok(Self {
             client: Client::new(urls, options)?,
             fence_field: options.fence_field.clone(),
+            mode: options.mode(),
             engine: Mutex::new(String::new()),
             bytes: AtomicUsize::new(options.request_bytes),
             bytes_max: options.request_bytes,
@@ -107,15 +117,15 @@ impl ElasticSink {
         };
         let items = items.get(..count).unwrap_or_default();
         let all = |outcome: Outcome| std::iter::repeat_n(outcome, count);
-        let answer = match self.client.send(Method::Post, BULK, NDJSON, &body) {
+        let answer = match self.client.send(Method::Post, self.path(), NDJSON, &body) {
             Ok(answer) => answer,
-            Err(Failure { reason, is_unsent: true }) => return Rest::Is(response::again(&reason, None)),
+            Err(Failure { reason, is_unsent: true, .. }) => return Rest::Is(response::again(&reason, None)),
             Err(Failure { reason, .. }) => {
                 outcomes.extend(all(Outcome::Unknown(reason.clone())));
                 return Rest::Is(response::again(&reason, None));
             }
         };
-        match response::read(items, &answer) {
+        match response::read(items, &answer, self.mode) {
             Whole::Items(said) => {
                 self.grow();
                 *most = most.saturating_mul(2);
@@ -140,6 +150,10 @@ impl ElasticSink {
         }
     }
 
+    fn path(&self) -> &'static str {
+        if self.mode == Mode::Resolved { BULK_VERSIONED } else { BULK }
+    }
+
     /// The body of a request, and of how many items.
     fn write(&self, items: &[Item], most: usize) -> Result<(Vec<u8>, usize), Outcome> {
         let bytes_max = self.bytes.load(Ordering::Relaxed);
@@ -147,6 +161,7 @@ impl ElasticSink {
             field: self.fence_field.clone(),
             engine: self.engine.lock().clone(),
             is_stored: !self.sends_script.load(Ordering::Relaxed),
+            mode: self.mode,
         };
         let (mut body, mut count) = (Vec::new(), 0);
         for item in items.iter().take(most.max(1)) {
@@ -228,7 +243,14 @@ fn split(count: usize, most: &mut usize, reason: &str, outcomes: &mut Vec<Outcom
 
 impl Sink for ElasticSink {
     fn takes(&self) -> Takes {
-        Takes::NetOperations
+        match self.mode {
+            Mode::Net => Takes::NetOperations,
+            Mode::Resolved | Mode::External => Takes::Documents,
+        }
+    }
+
+    fn tells_versions(&self) -> bool {
+        self.mode == Mode::Resolved
     }
 
     fn limits(&self) -> Limits {
@@ -256,5 +278,23 @@ impl Sink for ElasticSink {
             Some(trouble) => Err(Error::new(ErrorKind::Config, trouble.clone())),
             None => Ok(()),
         }
+    }
+}
+
+/// What is stored at the server, read in realtime and without fences: to be given to the engine beside the sink itself.
+impl Base for ElasticSink {
+    fn read(&self, keys: &[BaseKey<'_>]) -> Vec<Result<Option<BaseDocument>>> {
+        let engine = self.engine.lock().clone();
+        Reader { client: &self.client, mode: self.mode, field: &self.fence_field, engine }.read(keys)
+    }
+
+    fn knows_seqs(&self) -> bool {
+        self.mode == Mode::External
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn Snapshot>> {
+        let message = "the documents of a server cannot be scanned from here: scanning is for the embedded store, and a server has \
+                       searches of its own";
+        Err(Error::new(ErrorKind::NoBase, message))
     }
 }

@@ -47,6 +47,28 @@ impl fmt::Debug for Auth {
     }
 }
 
+/// By which versions a server tells whether a document is the one that an operation was made from: see
+/// [`ElasticOptions::versioning`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versioning {
+    /// The server's own.
+    #[default]
+    Internal,
+    /// The sequence numbers of the engine.
+    External,
+}
+
+/// What goes out, and how it is told from what was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Net operations.
+    Net,
+    /// Whole documents, under the version of those that they were made from.
+    Resolved,
+    /// Whole documents, with versions of our own.
+    External,
+}
+
 /// Settings of an [`ElasticSink`](super::ElasticSink).
 #[derive(Clone, Debug)]
 #[must_use]
@@ -59,6 +81,8 @@ pub struct ElasticOptions {
     pub(super) request_timeout: Duration,
     pub(super) connections_max: usize,
     pub(super) fence_field: String,
+    resolves: bool,
+    versioning: Versioning,
 }
 
 impl Default for ElasticOptions {
@@ -72,6 +96,8 @@ impl Default for ElasticOptions {
             request_timeout: REQUEST_TIMEOUT,
             connections_max: CONNECTIONS_MAX,
             fence_field: FENCE_FIELD.to_owned(),
+            resolves: false,
+            versioning: Versioning::Internal,
         }
     }
 }
@@ -127,8 +153,38 @@ impl ElasticOptions {
         self
     }
 
+    /// Whether documents are read, once, and sent whole; false unless said, and then operations are sent as they are and the server
+    /// applies them. What is made from a document goes out under the condition that it is still there, so that what others write is
+    /// kept; what decides a document by itself, an `index` or a `delete`, is sent without one. The server has less to do, and every digit is
+    /// kept; the program needs memory for the documents that it keeps ([`Builder::keep_known`](crate::Builder::keep_known)).
+    pub fn resolve(mut self, resolves: bool) -> Self {
+        self.resolves = resolves;
+        self
+    }
+
+    /// By which versions a server tells documents apart, where they are [resolved](Self::resolve): [`Versioning::Internal`] unless said.
+    /// With [`Versioning::External`] a document's version is the sequence number of the last operation in it, and the
+    /// server refuses what is older: for indices that one engine writes and nobody else.
+    pub fn versioning(mut self, versioning: Versioning) -> Self {
+        self.versioning = versioning;
+        self
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        match (self.resolves, self.versioning) {
+            (false, _) => Mode::Net,
+            (true, Versioning::Internal) => Mode::Resolved,
+            (true, Versioning::External) => Mode::External,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |message: String| Err(Error::new(ErrorKind::Config, message));
+        if self.versioning == Versioning::External && !self.resolves {
+            let message = "versioning is external, and resolve is not set: a server takes versions of one's own for whole documents \
+                           only, and without it operations are sent as they are";
+            return wrong(message.to_owned());
+        }
         if !(REQUEST_BYTES_MIN..=REQUEST_BYTES_MAX).contains(&self.request_bytes) {
             return wrong(format!(
                 "request_bytes is {}; it may be {REQUEST_BYTES_MIN} to {REQUEST_BYTES_MAX}",
@@ -179,6 +235,7 @@ mod tests {
             (ElasticOptions::new().request_bytes(10), "request_bytes"),
             (ElasticOptions::new().request_timeout(Duration::ZERO), "request_timeout"),
             (ElasticOptions::new().fence_field("a.b"), "fence_field"),
+            (ElasticOptions::new().versioning(Versioning::External), "versioning"),
         ] {
             assert!(options.check().unwrap_err().to_string().contains(name), "{name}");
         }

@@ -17,13 +17,20 @@
 //! The script is stored at the server once, under a name that goes by its text, so that an operation takes no more bytes than its
 //! parameters. Where that is not allowed, its text goes along.
 //!
+//! Whole documents that were made from what the server had go out under its version: `if_seq_no` and `if_primary_term`, or as a
+//! `create` where there was none. With versions of our own (`external_gte`) nothing else is said.
+//!
 //! # Invariants
 //! 1. Every line is one line, whatever is in the documents.
 
-use super::super::lines::{write_one_line, write_string};
-use crate::{Item, ItemAction, NetOperation};
+use super::{
+    super::lines::{write_action, write_one_line, write_string},
+    fence,
+    options::Mode,
+};
+use crate::{Expects, Item, ItemAction, NetOperation};
 use serde_json::value::RawValue;
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// What the script is: see the module.
 pub(super) const SCRIPT: &str = include_str!("patch.painless");
@@ -39,6 +46,7 @@ pub(super) struct Style {
     pub(super) engine: String,
     /// True where the server has the script.
     pub(super) is_stored: bool,
+    pub(super) mode: Mode,
 }
 
 /// An update's body, by its keys.
@@ -70,7 +78,7 @@ pub(super) fn needs_script(item: &Item) -> bool {
 
 /// Appends an item.
 pub(super) fn write_item(item: &Item, style: &Style, out: &mut Vec<u8>) {
-    let ItemAction::Net(net) = &item.action else { return item.write_lines(out) };
+    let ItemAction::Net(net) = &item.action else { return write_whole(item, style, out) };
     if net.verb() != "update" {
         return item.write_lines(out);
     }
@@ -82,6 +90,39 @@ pub(super) fn write_item(item: &Item, style: &Style, out: &mut Vec<u8>) {
             write_script(item, net, &keys, style, out);
         }
         _ => out.extend_from_slice(&body),
+    }
+    out.push(b'\n');
+}
+
+/// The action word that an item is sent with.
+pub(super) fn verb(item: &Item) -> &'static str {
+    match (&item.action, item.expects) {
+        (ItemAction::Put(_), Expects::Absent) => "create",
+        _ => item.verb(),
+    }
+}
+
+/// Appends a whole document, or a delete, with what must be there before.
+fn write_whole(item: &Item, style: &Style, out: &mut Vec<u8>) {
+    write_action(verb(item), &item.index, &item.id, item.routing.as_deref(), out);
+    // Two braces end an action: the condition stands before them.
+    out.truncate(out.len() - 2);
+    match item.expects {
+        _ if style.mode == Mode::External => {
+            push(out, format_args!(",\"version\":{},\"version_type\":\"external_gte\"", item.last_seq));
+        }
+        Expects::Version(at) => {
+            let (seq_no, term) = (at.seq_no, at.primary_term);
+            push(out, format_args!(",\"if_seq_no\":{seq_no},\"if_primary_term\":{term}"));
+        }
+        Expects::Anything | Expects::Absent => {}
+    }
+    out.extend_from_slice(b"}}\n");
+    let ItemAction::Put(document) = &item.action else { return };
+    if item.is_fenced() {
+        fence::write_fenced(document, item.last_seq, &style.field, &style.engine, out);
+    } else {
+        write_one_line(document, out);
     }
     out.push(b'\n');
 }
@@ -129,7 +170,7 @@ fn write_script(item: &Item, net: &NetOperation, keys: &Keys<'_>, style: &Style,
         if item.repeatable {
             write_one_line(&document, out);
         } else {
-            write_fenced(&document, item.last_seq, style, out);
+            fence::write_fenced(&document, item.last_seq, &style.field, &style.engine, out);
         }
     }
     out.push(b'}');
@@ -176,22 +217,6 @@ fn write_numbers_as_texts(tree: &str, out: &mut Vec<u8>) {
         in_text ^= byte == b'"' && !is_escaped;
         is_escaped = in_text && byte == b'\\' && !is_escaped;
     }
-}
-
-/// A document with its fence as the last field.
-fn write_fenced(document: &[u8], seq: u64, style: &Style, out: &mut Vec<u8>) {
-    let inside = document.trim_ascii().strip_suffix(b"}").unwrap_or(document).trim_ascii_end();
-    write_one_line(inside, out);
-    if inside.last() != Some(&b'{') {
-        out.push(b',');
-    }
-    write_string(&style.field, out);
-    out.push(b':');
-    let mut fence = style.engine.clone();
-    // A string takes everything.
-    let _ = write!(fence, "{seq}");
-    write_string(&fence, out);
-    out.push(b'}');
 }
 
 fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

@@ -9,8 +9,8 @@
 //! # Invariants
 //! 1. Nothing that was not said to be done is taken for done.
 
-use super::client::Answer;
-use crate::{Item, Outcome};
+use super::{client::Answer, options::Mode, request};
+use crate::{Expects, Item, ItemAction, Outcome, Version};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, time::Duration};
@@ -41,6 +41,10 @@ struct Fields<'a> {
     #[serde(borrow, rename = "_id")]
     id: Cow<'a, str>,
     status: u16,
+    #[serde(rename = "_seq_no")]
+    seq_no: Option<i64>,
+    #[serde(rename = "_primary_term")]
+    primary_term: Option<i64>,
     #[serde(borrow)]
     result: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -84,9 +88,9 @@ pub(super) struct Said {
 }
 
 /// Reads the answer to a request that held these items.
-pub(super) fn read(items: &[Item], answer: &Answer) -> Whole {
+pub(super) fn read(items: &[Item], answer: &Answer, mode: Mode) -> Whole {
     match answer.status {
-        200 | 201 => match items_of(items, &answer.body) {
+        200 | 201 => match items_of(items, &answer.body, mode) {
             Ok(said) => Whole::Items(said),
             Err(problem) => Whole::Unknown(format!(
                 "the server's answer cannot be understood: {problem}: {}",
@@ -115,27 +119,28 @@ fn whole(status: u16, answer: &Answer) -> Whole {
     }
 }
 
-fn items_of(items: &[Item], body: &[u8]) -> Result<Vec<Said>, String> {
+fn items_of(items: &[Item], body: &[u8], mode: Mode) -> Result<Vec<Said>, String> {
     let bulk: Bulk<'_> = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     if bulk.items.len() != items.len() {
         return Err(format!("it has {} items for {}", bulk.items.len(), items.len()));
     }
     let pairs = items.iter().zip(&bulk.items).enumerate();
-    pairs.map(|(at, (item, answered))| said(at, item, answered)).collect()
+    pairs.map(|(at, (item, answered))| said(at, item, answered, mode)).collect()
 }
 
-fn said(at: usize, item: &Item, answered: &Answered<'_>) -> Result<Said, String> {
+fn said(at: usize, item: &Item, answered: &Answered<'_>, mode: Mode) -> Result<Said, String> {
     let (verb, fields) = match answered {
         Answered::Index(fields) => ("index", fields),
         Answered::Create(fields) => ("create", fields),
         Answered::Update(fields) => ("update", fields),
         Answered::Delete(fields) => ("delete", fields),
     };
-    if verb != item.verb() || *fields.id != *item.id {
+    let expected = request::verb(item);
+    if verb != expected || *fields.id != *item.id {
         return Err(format!(
             "item {at} is of {verb} \"{}\", and was {} \"{}\"",
             fields.id.escape_debug(),
-            item.verb(),
+            expected,
             item.id.escape_debug()
         ));
     }
@@ -150,10 +155,35 @@ fn said(at: usize, item: &Item, answered: &Answered<'_>) -> Result<Said, String>
     let outcome = if lacks_script {
         Outcome::Again { reason: reason(), after: None }
     } else {
-        outcome(verb, fields.status, fields.result.as_deref(), kind, reason)
+        let outcome = outcome(verb, fields.status, fields.result.as_deref(), kind, reason);
+        match mode {
+            Mode::External if fields.status == 409 => Outcome::Stale,
+            Mode::Resolved if fields.status == 409 && item.expects != Expects::Anything => {
+                Outcome::Changed(reason())
+            }
+            Mode::Resolved => with_version(outcome, item, fields),
+            Mode::Net | Mode::External => outcome,
+        }
     };
     let strict = (kind == "strict_dynamic_mapping_exception").then(reason);
     Ok(Said { outcome, lacks_script, strict })
+}
+
+/// An outcome with the version of the document that is stored, if that is said.
+fn with_version(outcome: Outcome, item: &Item, fields: &Fields<'_>) -> Outcome {
+    let number = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+    let created = match (&item.action, &outcome) {
+        (ItemAction::Put(_), Outcome::Created) => true,
+        (ItemAction::Put(_), Outcome::Updated) => false,
+        _ => return outcome,
+    };
+    match (number(fields.seq_no), number(fields.primary_term)) {
+        (Some(seq_no), Some(primary_term)) => {
+            let version = Version { seq_no, primary_term, is_fenced: item.is_fenced() };
+            Outcome::Stored { created, version }
+        }
+        _ => outcome,
+    }
 }
 
 /// What became of an item, by its status. From [`docs/elastic.md`], which has it from the servers.
@@ -203,7 +233,7 @@ pub(super) fn paused(reason: &str) -> Outcome {
 }
 
 /// The start of what a server says.
-fn words(bytes: &[u8]) -> String {
+pub(super) fn words(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes.get(..WORDS_MAX).unwrap_or(bytes));
     let text = text.trim();
     if text.is_empty() { "nothing more is said".to_owned() } else { text.to_owned() }
@@ -212,7 +242,7 @@ fn words(bytes: &[u8]) -> String {
 /// What is taken for each item's outcome, where anything is.
 #[cfg(fuzzing)]
 pub fn outcomes(items: &[Item], status: u16, body: &[u8]) -> Option<Vec<Outcome>> {
-    match read(items, &Answer { status, retry_after: None, body: body.to_vec() }) {
+    match read(items, &Answer { status, retry_after: None, body: body.to_vec() }, Mode::Net) {
         Whole::Items(said) => Some(said.into_iter().map(|said| said.outcome).collect()),
         _ => None,
     }

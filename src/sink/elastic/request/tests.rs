@@ -1,11 +1,12 @@
 //! The lines of a request, read back.
 
 use super::*;
-use crate::{Action, Expects};
+use crate::{Action, Version};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 fn style() -> Style {
-    Style { field: "_millpond".to_owned(), engine: "00ab:".to_owned(), is_stored: true }
+    Style { field: "_millpond".to_owned(), engine: "00ab:".to_owned(), is_stored: true, mode: Mode::Net }
 }
 
 fn item(body: &str, repeatable: bool) -> Item {
@@ -95,4 +96,42 @@ fn where_the_script_cannot_be_stored_it_goes_along() {
     assert_eq!(update["script"].get("id"), None);
     let stored: Value = serde_json::from_slice(&script_body()).unwrap();
     assert_eq!(stored, json!({"script": {"lang": "painless", "source": SCRIPT}}));
+}
+
+#[test]
+fn a_whole_document_goes_out_with_what_must_be_there_before_it() {
+    let document = "{\"n\":1.10,\n\"_\":{}}";
+    let put = |expects, repeatable| Item {
+        action: ItemAction::Put(Bytes::from_static(document.as_bytes())),
+        expects,
+        repeatable,
+        ..item("{\"doc\":{}}", true)
+    };
+    let lines = |item: &Item, mode| {
+        let mut out = Vec::new();
+        write_item(item, &Style { mode, ..style() }, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let key = r#""_index":"i","_id":"1\u000a2","routing":"r""#;
+    let (plain, fenced) = (r#"{"n":1.10,"_":{}}"#, r#"{"n":1.10,"_":{},"_millpond":"00ab:7"}"#);
+    let version = Version { seq_no: 4, primary_term: 2, is_fenced: false };
+    let (there, kept) = (Expects::Version(version), Expects::Version(Version { is_fenced: true, ..version }));
+    let condition = r#","if_seq_no":4,"if_primary_term":2"#;
+    for (expects, repeatable, verb, condition, document) in [
+        (Expects::Anything, true, "index", "", plain),
+        (Expects::Absent, true, "create", "", plain),
+        (Expects::Absent, false, "create", "", fenced),
+        (there, true, "index", condition, plain),
+        (there, false, "index", condition, fenced),
+        (kept, true, "index", condition, fenced),
+    ] {
+        let expected = format!("{{\"{verb}\":{{{key}{condition}}}}}\n{document}\n");
+        assert_eq!(lines(&put(expects, repeatable), Mode::Resolved), expected);
+    }
+    let external = r#","version":7,"version_type":"external_gte""#;
+    let put = put(Expects::Anything, true);
+    assert_eq!(lines(&put, Mode::External), format!("{{\"index\":{{{key}{external}}}}}\n{plain}\n"));
+    let delete = Item { action: ItemAction::Delete, ..put };
+    assert_eq!(lines(&delete, Mode::External), format!("{{\"delete\":{{{key}{external}}}}}\n"));
+    assert_eq!(lines(&delete, Mode::Resolved), format!("{{\"delete\":{{{key}}}}}\n"));
 }

@@ -54,7 +54,7 @@ fn bulk(items: &[&str]) -> String {
 
 #[test]
 fn each_item_has_what_the_server_says_of_it() {
-    let whole = read(&items(), &answer(200, &bulk(&FINE)));
+    let whole = read(&items(), &answer(200, &bulk(&FINE)), Mode::Net);
     assert_eq!(names(&whole), ["Created", "NotFound", "Noop", "Conflict"]);
 }
 
@@ -73,7 +73,7 @@ fn an_answer_that_is_not_one_to_each_item_in_order_says_nothing_of_any() {
         r#"{"took":1,"errors":false}"#.to_owned(),
         r#"{"errors":false,"items":[{},{},{},{}]}"#.to_owned(),
     ] {
-        let whole = read(&items(), &answer(200, &body));
+        let whole = read(&items(), &answer(200, &body), Mode::Net);
         assert!(matches!(whole, Whole::Unknown(_)), "{body}: {whole:?}");
     }
 }
@@ -89,7 +89,7 @@ fn the_status_of_an_item_says_whether_it_is_done_comes_again_or_never() {
             "create" => ItemAction::Net(NetOperation::new(Action::Create(b"{}")).unwrap()),
             _ => ItemAction::Put(Bytes::from_static(b"{}")),
         };
-        names(&read(&[item("1", action)], &answer(200, &body))).remove(0)
+        names(&read(&[item("1", action)], &answer(200, &body), Mode::Net)).remove(0)
     };
     for (verb, status, kind, expected) in [
         ("update", 404, "document_missing_exception", "NotFound"),
@@ -113,7 +113,7 @@ fn the_status_of_an_item_says_whether_it_is_done_comes_again_or_never() {
 fn a_script_that_the_server_has_lost_is_stored_again() {
     let body = r#"{"items":[{"index":{"_id":"1","status":404,"error":{"type":"resource_not_found_exception","reason":"unable to find script [x] in cluster state"}}}]}"#;
     let one = [item("1", ItemAction::Put(Bytes::from_static(b"{}")))];
-    let Whole::Items(said) = read(&one, &answer(200, body)) else { panic!() };
+    let Whole::Items(said) = read(&one, &answer(200, body), Mode::Net) else { panic!() };
     assert!(said[0].lacks_script && matches!(said[0].outcome, Outcome::Again { .. }));
 }
 
@@ -121,7 +121,7 @@ fn a_script_that_the_server_has_lost_is_stored_again() {
 fn the_status_of_a_request_says_what_becomes_of_all_of_it() {
     let error = |kind: &str| format!(r#"{{"error":{{"type":"{kind}","reason":"why"}},"status":1}}"#);
     let kind = |status, body: &str| {
-        let whole = format!("{:?}", read(&items(), &answer(status, body)));
+        let whole = format!("{:?}", read(&items(), &answer(status, body), Mode::Net));
         whole.split(['(', ' ']).next().unwrap().to_owned()
     };
     for (status, body, expected) in [
@@ -140,4 +140,50 @@ fn the_status_of_a_request_says_what_becomes_of_all_of_it() {
     ] {
         assert_eq!(kind(status, &body), expected, "{status} {body}");
     }
+}
+
+#[test]
+fn a_document_that_is_stored_under_a_version_has_the_next_one_and_one_that_is_not_has_changed() {
+    let version = Version { seq_no: 3, primary_term: 1, is_fenced: false };
+    let put = |expects, repeatable| {
+        let put = item("1", ItemAction::Put(Bytes::from_static(b"{}")));
+        [Item { repeatable, expects, ..put }]
+    };
+    let said = |items: &[Item], verb: &str, rest: &str, mode: Mode| {
+        let body = format!(r#"{{"items":[{{"{verb}":{{"_id":"1",{rest}}}}}]}}"#);
+        let Whole::Items(mut said) = read(items, &answer(200, &body), mode) else { panic!("{body}") };
+        said.remove(0).outcome
+    };
+    let stored = |created, is_fenced| Outcome::Stored {
+        created,
+        version: Version { seq_no: 7, primary_term: 2, is_fenced },
+    };
+    let numbers = r#""_seq_no":7,"_primary_term":2"#;
+    let created = format!(r#""status":201,"result":"created",{numbers}"#);
+    let updated = format!(r#""status":200,"result":"updated",{numbers}"#);
+    let conflict = r#""status":409,"error":{"type":"version_conflict_engine_exception","reason":"why"}"#;
+    let (absent, there) = (Expects::Absent, Expects::Version(version));
+    let fenced = Expects::Version(Version { is_fenced: true, ..version });
+    assert_eq!(said(&put(absent, true), "create", &created, Mode::Resolved), stored(true, false));
+    assert_eq!(said(&put(absent, false), "create", &created, Mode::Resolved), stored(true, true));
+    assert_eq!(said(&put(there, true), "index", &updated, Mode::Resolved), stored(false, false));
+    assert_eq!(said(&put(fenced, true), "index", &updated, Mode::Resolved), stored(false, true));
+    assert_eq!(said(&put(Expects::Anything, true), "index", &created, Mode::Resolved), stored(true, false));
+    // A server that does not say the numbers, and one that does not keep any.
+    for rest in [
+        r#""status":200,"result":"updated""#,
+        r#""status":200,"result":"updated","_seq_no":-2,"_primary_term":0"#,
+    ] {
+        assert_eq!(said(&put(there, true), "index", rest, Mode::Resolved), Outcome::Updated);
+    }
+    for (expects, verb) in [(absent, "create"), (there, "index")] {
+        assert!(matches!(said(&put(expects, true), verb, conflict, Mode::Resolved), Outcome::Changed(_)));
+    }
+    let unconditional = put(Expects::Anything, true);
+    assert!(matches!(said(&unconditional, "index", conflict, Mode::Resolved), Outcome::Again { .. }));
+    assert_eq!(said(&unconditional, "index", conflict, Mode::External), Outcome::Stale);
+    assert_eq!(said(&unconditional, "index", &updated, Mode::External), Outcome::Updated);
+    // What goes out as a create is answered as one.
+    let body = format!(r#"{{"items":[{{"index":{{"_id":"1",{created}}}}}]}}"#);
+    assert!(matches!(read(&put(absent, true), &answer(200, &body), Mode::Resolved), Whole::Unknown(_)));
 }
