@@ -81,8 +81,10 @@ impl Drain {
             // Under another routing it may be another document.
             Known::Document { routing, .. } if routing.as_deref() != flight.routing() => None,
             Known::Document { .. } => {
+                // LOCK: names are looked up before.
+                let index = self.bank.indices.name(flight.index);
                 let mut versions = self.versions.as_ref()?.lock();
-                let key = versions.key(&self.bank.indices.name(flight.index), &flight.id);
+                let key = versions.key(&index, &flight.id);
                 versions.get(key).map(Expects::Version)
             }
         }

@@ -107,6 +107,7 @@ pub(crate) fn backoff_us(attempt: u32, salt: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Version;
 
     const PAST: Past = Past { shape: Shape::Put, creates: false, existed: None, uncertain: false };
 
@@ -139,6 +140,25 @@ mod tests {
         assert!(matches!(judge(Outcome::Stale, PAST), Fate::Dead(_)));
         let uncertain = Past { uncertain: true, ..PAST };
         assert!(matches!(judge(Outcome::Stale, uncertain), Fate::Settled { .. }));
+    }
+
+    #[test]
+    fn a_document_that_has_changed_is_read_whatever_was_before_and_one_that_is_stored_says_whether_there_was_one()
+     {
+        let uncertain = Past { uncertain: true, ..PAST };
+        for past in [PAST, uncertain] {
+            assert!(matches!(judge(Outcome::Changed("409".into()), past), Fate::Changed { .. }));
+        }
+        let version = Version { seq_no: 1, primary_term: 1, is_fenced: false };
+        let stored = |created, past| match judge(Outcome::Stored { created, version }, past) {
+            Fate::Settled { existed, noop: false } => existed,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((stored(true, PAST), stored(false, PAST)), (Some(false), Some(true)));
+        let patch = Past { shape: Shape::Patch, creates: true, ..uncertain };
+        assert_eq!((stored(true, patch), stored(false, patch)), (Some(false), None));
+        assert_eq!(stored(false, Past { existed: Some(true), ..patch }), Some(true));
+        assert_eq!(stored(false, Past { creates: false, ..patch }), Some(true));
     }
 
     #[test]

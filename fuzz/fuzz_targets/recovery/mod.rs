@@ -12,8 +12,8 @@ use crate::{
     simulation::{Model, OwnedAction, Tree, Write},
 };
 use millpond::{
-    Base, BaseKey, Drainer, Engine, Error, ErrorKind, Flights, Journal, MemorySink, Next, Operation, Scripted,
-    SimulatedClock, Source, Takes,
+    Base, BaseKey, Drainer, Engine, Error, ErrorKind, Flights, Journal, MemorySink, Next, Operation,
+    Scripted, SimulatedClock, Source, Takes,
 };
 use rule::{Files, Originals};
 use std::{

@@ -18,8 +18,14 @@
 //! 1. What is not said to be missing is not taken for missing.
 
 use super::{
-    JSON, client::Answer, client::Client, client::Failure, client::Method, fence, options::Mode,
-    response::words,
+    JSON,
+    client::Answer,
+    client::Client,
+    client::Failure,
+    client::Method,
+    fence,
+    options::Mode,
+    response::{Problem, words},
 };
 use crate::{BaseDocument, BaseKey, Error, ErrorKind, NetOperation, Result, Version};
 use serde::Deserialize;
@@ -71,12 +77,6 @@ struct Found<'a> {
     source: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize, Default)]
-struct Problem<'a> {
-    #[serde(borrow, rename = "type", default)]
-    kind: Cow<'a, str>,
 }
 
 /// Why a request gave nothing.

@@ -53,9 +53,9 @@ struct Fields<'a> {
 
 /// The error of an item, or of a request.
 #[derive(Deserialize, Default)]
-struct Problem<'a> {
+pub(super) struct Problem<'a> {
     #[serde(borrow, rename = "type", default)]
-    kind: Cow<'a, str>,
+    pub(super) kind: Cow<'a, str>,
     #[serde(borrow, default)]
     reason: Cow<'a, str>,
 }
@@ -241,8 +241,13 @@ pub(super) fn words(bytes: &[u8]) -> String {
 
 /// What is taken for each item's outcome, where anything is.
 #[cfg(fuzzing)]
-pub fn outcomes(items: &[Item], status: u16, body: &[u8]) -> Option<Vec<Outcome>> {
-    match read(items, &Answer { status, retry_after: None, body: body.to_vec() }, Mode::Net) {
+pub fn outcomes(
+    items: &[Item],
+    options: &super::ElasticOptions,
+    status: u16,
+    body: &[u8],
+) -> Option<Vec<Outcome>> {
+    match read(items, &Answer { status, retry_after: None, body: body.to_vec() }, options.mode()) {
         Whole::Items(said) => Some(said.into_iter().map(|said| said.outcome).collect()),
         _ => None,
     }
