@@ -54,23 +54,20 @@ pub(crate) fn read<'a>(
     let wanted: Vec<Wanted<'a>> = keys.map(|key| Wanted { key, layers: layers(bank, key) }).collect();
     let below: Vec<BaseKey<'_>> =
         wanted.iter().filter(|wanted| wanted.needs_base()).map(Wanted::below).collect();
-    let mut found = match base {
+    let found = match base {
         Some(base) if !below.is_empty() => base.read(&below),
         _ => Vec::new(),
-    }
-    .into_iter();
-    let mut answers = Vec::with_capacity(wanted.len());
-    for wanted in &wanted {
-        answers.push(if wanted.needs_base() { found.next() } else { None });
-    }
-    let resolve = |(wanted, found): (Wanted<'_>, Option<Result<_>>)| {
+    };
+    drop(below);
+    let mut found = found.into_iter();
+    let resolve = |wanted: Wanted<'_>| {
         if !wanted.needs_base() {
             return Ok(wanted.layers.over_known());
         }
         let Some(base) = base else { return Err(no_base(wanted.key)) };
-        wanted.over(found.unwrap_or_else(too_few)?, bank, base)
+        wanted.over(found.next().unwrap_or_else(too_few)?, bank, base)
     };
-    wanted.into_iter().zip(answers).map(resolve).collect()
+    wanted.into_iter().map(resolve).collect()
 }
 
 fn layers(bank: &Bank, key: BaseKey<'_>) -> Layers {
