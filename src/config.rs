@@ -46,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) batch_operations: usize,
     pub(crate) shards: usize,
     pub(crate) drain_threads: usize,
+    pub(crate) adaptive: bool,
     pub(crate) keep_known: bool,
     pub(crate) full: Full,
     pub(crate) seed: Option<u64>,
@@ -79,6 +80,7 @@ impl Default for Builder {
             batch_operations: 20_000,
             shards: 64,
             drain_threads: 1,
+            adaptive: true,
             keep_known: true,
             full: Full::Wait(Duration::from_secs(30)),
             seed: None,
@@ -110,7 +112,7 @@ impl Builder {
     }
 
     /// Bytes of one batch, as uncompressed bulk NDJSON. Default 8 MiB, and never more than the sink's own limit
-    /// or an eighth of the memory bound shared by the drain threads. A batch holds at least one operation.
+    /// or an eighth of the memory bound shared by the batches that are out. A batch holds at least one operation.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.config.batch_bytes = bytes;
         self
@@ -128,9 +130,18 @@ impl Builder {
         self
     }
 
-    /// Threads that drain, each with one batch out at a time. Default 1; 1 to 256.
+    /// Threads that drain, each with one batch out at a time: the most batches that are out at once. Default 1; 1 to 256. Where
+    /// the sink [adapts](Sink::adapts) and [`Builder::adaptive`] is left as it is, fewer are out while more gain nothing.
     pub fn drain_threads(mut self, threads: usize) -> Self {
         self.config.drain_threads = threads;
+        self
+    }
+
+    /// Whether the bytes of a batch and the number of those that are out follow what the sink shows, up to
+    /// [`Builder::batch_bytes`] and [`Builder::drain_threads`], where it [wants that](Sink::adapts). Default true; false keeps both at
+    /// their most.
+    pub fn adaptive(mut self, adaptive: bool) -> Self {
+        self.config.adaptive = adaptive;
         self
     }
 

@@ -32,7 +32,7 @@ use crate::{
     Base, BaseKey, Builder, Document, Error, ErrorKind, Result,
     clock::Clock,
     config::{Config, DOCUMENT_SHARE, Full, JournalPlace, VERSIONS_SHARE},
-    drain::{CEILING_AHEAD_US, Drain, Pace, Parts, Settings, Workers, panic_message},
+    drain::{Bounds, CEILING_AHEAD_US, Drain, Pace, Parts, Setting, Settings, Workers, panic_message},
     journal::{Log, Opened},
     shard::{Bank, Shard, Verdict},
     sink::{DeadLetter, DeadLetters},
@@ -114,13 +114,20 @@ impl Engine {
         let versions_bytes = if is_versioned { config.memory_bytes / VERSIONS_SHARE } else { 0 };
         let memory_bytes = config.memory_bytes - versions_bytes;
         let bank = Arc::new(Bank::new(config.shards, memory_bytes, known_bytes, seed, floor));
+        let together = bank.memory.buffer_bytes();
+        // Where batches follow what the sink shows, all that are out together stay within the buffers' share.
+        let adapts = config.adaptive && parts.sink.adapts();
+        let share = if adapts { together } else { together / config.drain_threads };
         let pace = Pace {
             max_delay_us: crate::clock::micros(config.max_delay),
-            batch_bytes: config.batch_bytes.min(bank.memory.buffer_bytes() / config.drain_threads),
+            batch_bytes: config.batch_bytes.min(share),
             batch_operations: config.batch_operations,
         };
+        let most = Setting { requests: config.drain_threads, bytes: pace.batch_bytes };
         let settings = Settings {
             pace,
+            bounds: Bounds { most, together },
+            adapts: config.adaptive,
             late_request_bound_us: crate::clock::micros(config.late_request_bound),
             keeps_known: config.keep_known,
             versions_bytes,

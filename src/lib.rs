@@ -126,7 +126,7 @@ pub use sink::{
     Limits, MemoryDeadLetters, MemorySink, NdjsonSink, NullSink, Outcome, Scripted, Sink, Snapshot, Takes,
     Version,
 };
-pub use stats::{IndexStats, JournalStats, Stats};
+pub use stats::{BatchStats, IndexStats, JournalStats, Stats};
 
 /// A sink on Elasticsearch and OpenSearch servers (feature `elastic`).
 #[cfg(feature = "elastic")]

@@ -33,6 +33,8 @@ pub struct Stats {
     pub retries: u64,
     /// Dead letters written: flights, each of one or more operations.
     pub dead_letters: u64,
+    /// How much is sent at once.
+    pub batches: BatchStats,
     /// Field operations that met a type that does not fit, and left the value as it was.
     pub misfits: u64,
     /// Bytes accepted, as bulk NDJSON.
@@ -57,6 +59,20 @@ pub struct Stats {
     pub journal: Option<JournalStats>,
     /// The same by index, in the order in which indices were first seen.
     pub indices: Vec<IndexStats>,
+}
+
+/// How much an engine sends at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchStats {
+    /// Batches that are out now.
+    pub out: u64,
+    /// How many may be out at once: where the sink [adapts](crate::Sink::adapts), as many as have turned out to be best.
+    pub limit: u64,
+    /// The bytes that one may have; where the sink adapts, as many as have turned out to be best.
+    pub bytes: u64,
+    /// Batches that were refused or not answered, wholly or to a good part.
+    pub refused: u64,
 }
 
 /// The state of a journal.

@@ -99,7 +99,10 @@ impl Pond {
             SinkName::Server(urls) => {
                 let sink = Arc::new(args.server.open(urls)?);
                 let base: Arc<dyn Base> = Arc::clone(&sink) as _;
-                builder.drain_threads(args.server.requests.get()).build(sink, Some(base))
+                builder
+                    .drain_threads(args.server.requests.get())
+                    .adaptive(!args.server.fixed)
+                    .build(sink, Some(base))
             }
         };
         let engine = engine.map_err(|error| match error.kind() {

@@ -37,11 +37,12 @@ use super::{
 };
 use crate::{
     BaseDocument, BaseKey, Error, ErrorKind, Expects, Item, ItemAction, Result, Takes, Version,
+    document::IndexId,
     merge::equal,
     shard::{Flight, Known, Settlement, Verdict},
     sink::item_bytes,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Documents that are read at a time.
 pub(super) const ASK_MAX: usize = 1_000;
@@ -142,12 +143,18 @@ impl Drain {
         if self.is_versioned { expects } else { Expects::Anything }
     }
 
-    /// True where nothing could be read: the base is left alone for a while, as a sink is that takes nothing.
-    pub(super) fn has_failed_whole(&self, answers: &[Result<Below>], now_us: u64) -> bool {
+    /// True where nothing could be read: what is of these indices is left alone for a while, as where a sink takes nothing.
+    pub(super) fn has_failed_whole(
+        &self,
+        answers: &[Result<Below>],
+        indices: impl Iterator<Item = IndexId>,
+        now_us: u64,
+    ) -> bool {
         let has_failed = |answer: &Result<Below>| answer.as_ref().is_err_and(|error| !is_lasting(error));
         let has_failed = !answers.is_empty() && answers.iter().all(has_failed);
         if has_failed {
-            self.scheduler.lock().answered(true, now_us, 0);
+            let indices: BTreeSet<IndexId> = indices.collect();
+            self.scheduler.lock().unread(&indices, now_us);
         }
         has_failed
     }
@@ -176,7 +183,8 @@ impl Drain {
             let keys: Vec<_> = some.iter().map(|(flying, item)| key(&item.index, &flying.flight)).collect();
             let below = self.read_keys(&keys);
             drop(keys);
-            has_failed = self.has_failed_whole(&below, now_us);
+            let indices = some.iter().map(|(flying, _)| flying.flight.index);
+            has_failed = self.has_failed_whole(&below, indices, now_us);
             for ((flying, item), below) in some.into_iter().zip(below) {
                 self.make_one_anew(flying, item, below, ready, now_us);
             }

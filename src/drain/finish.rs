@@ -9,23 +9,27 @@ use super::{
     Dispatch, Drain, Flying,
     below::expects_of,
     journaling::Marks,
+    lanes::Answered,
+    limiter::{Flown, Place},
     retry::{Fate, Past, backoff_us, judge},
 };
 use crate::{
-    Item, ItemAction, Outcome, Shape,
+    Batch, Item, ItemAction, Outcome, Shape,
     clock::micros,
     merge::apply,
     shard::{Flight, Garbage, Known, Settlement, Shard, Tracker, Verdict, prefetch_at},
     sink::DeadLetter,
 };
 use bytes::Bytes;
-use std::time::Duration;
 
 /// A dead letter that could not be written waits as long as a flight after so many attempts: less than a second.
-const LETTER_ATTEMPT: u32 = 4;
+const LETTER_ATTEMPT: u32 = 2;
 
 /// Flights settled under one hold of a shard's lock: a submit waits for no more than that.
 const SETTLE_MAX: usize = 4;
+
+/// A batch of which one in so many operations was not taken counts as refused.
+const REFUSED_SHARE: usize = 4;
 
 /// How many flights ahead of the one that settles what it will touch is asked for.
 const LOOK_AHEAD: usize = 12;
@@ -47,7 +51,7 @@ impl Drain {
     pub(crate) fn finish(&self, dispatch: Dispatch, outcomes: Vec<Outcome>) {
         let _settling = self.settling();
         let now_us = self.parts.clock.now_us();
-        let Dispatch { batch, flying, places } = dispatch;
+        let Dispatch { batch, flying, places, indices, place } = dispatch;
         let (sent, answered) = (batch.items.len(), outcomes.len());
         let mut outcomes = if sent == answered {
             outcomes
@@ -56,8 +60,8 @@ impl Drain {
             vec![Outcome::Unknown(reason); sent]
         };
         let is_whole = !outcomes.iter().any(|one| matches!(one, Outcome::Again { .. } | Outcome::Unknown(_)));
-        let (failed_whole, asked) = failed_whole(&outcomes);
-        self.scheduler.lock().answered(failed_whole, now_us, asked);
+        let flown = flown(&batch, &outcomes);
+        self.answered(&outcomes, &flying, &places, (place, is_whole), now_us);
         let (mut landing, mut unbuffered) = (Landing::new(), 0);
         let mut flying = flying.into_iter();
         for (at, place) in places.iter().enumerate() {
@@ -81,9 +85,50 @@ impl Drain {
         self.settle(&mut landing, now_us);
         drop(batch);
         self.bank.memory.release_buffer(unbuffered);
+        self.scheduler.lock().landed(place, &indices, flown, self.parts.clock.now_us());
+        if self.adapts {
+            self.wake.notify_one();
+        }
         if !is_whole {
             self.check_sink();
         }
+    }
+
+    /// Tells the scheduler of which indices something was taken; where all of it was, and nothing has failed before, there is
+    /// nothing to tell.
+    fn answered(
+        &self,
+        outcomes: &[Outcome],
+        flying: &[Flying],
+        places: &[u32],
+        (place, is_whole): (Place, bool),
+        now_us: u64,
+    ) {
+        if is_whole && !self.scheduler.lock().lanes.is_troubled() {
+            return;
+        }
+        let mut answers: Vec<Answered> = Vec::new();
+        for (flying, at) in flying.iter().zip(places) {
+            let (is_taken, asked_us) = match outcomes.get(*at as usize) {
+                Some(Outcome::Again { after, .. }) => (false, after.map_or(0, micros)),
+                Some(Outcome::Unknown(_)) | None => (false, 0),
+                Some(_) => (true, 0),
+            };
+            let index = flying.flight.index;
+            match answers.last_mut() {
+                Some(last) if last.index == index => last.add(is_taken, asked_us),
+                _ => answers.push(Answered { index, is_taken, asked_us }),
+            }
+        }
+        answers.sort_unstable_by_key(|answer| answer.index);
+        answers.dedup_by(|one, kept| {
+            let is_same = one.index == kept.index;
+            if is_same {
+                kept.add(one.is_taken, one.asked_us);
+            }
+            is_same
+        });
+        self.scheduler.lock().answered(&answers, place, now_us);
     }
 
     /// A sink that has stopped stops the engine: it would try for ever.
@@ -332,16 +377,13 @@ fn known_after(flight: &Flight, item: &Item, existed: Option<bool>) -> Known {
     }
 }
 
-/// True where not one item was taken, and the longest wait the sink asked for, in microseconds.
-fn failed_whole(outcomes: &[Outcome]) -> (bool, u64) {
-    let mut asked = Duration::ZERO;
-    let whole = outcomes.iter().all(|outcome| match outcome {
-        Outcome::Again { after, .. } => {
-            asked = asked.max(after.unwrap_or_default());
-            true
-        }
-        Outcome::Unknown(_) => true,
-        _ => false,
-    });
-    (whole && !outcomes.is_empty(), micros(asked))
+/// What a batch was, and whether a good part of it was refused or not answered.
+fn flown(batch: &Batch, outcomes: &[Outcome]) -> Flown {
+    let is_failed = |outcome: &&Outcome| matches!(outcome, Outcome::Again { .. } | Outcome::Unknown(_));
+    let failed = outcomes.iter().filter(is_failed).count();
+    Flown {
+        bytes: batch.bytes as u64,
+        operations: outcomes.len() as u64,
+        is_refused: failed > 0 && failed.saturating_mul(REFUSED_SHARE) >= outcomes.len(),
+    }
 }

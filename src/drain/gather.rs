@@ -9,14 +9,16 @@
 use super::{
     Begun, Dispatch, Drain, Flying, Gathered,
     below::{ASK_MAX, Below, is_lasting, unreadable},
+    limiter::Place,
     order::order,
     ready::{Names, Ready, fly},
     resolve::{Resolved, resolve, whole},
-    scheduler::Step,
+    scheduler::{Look, Step},
 };
 use crate::{
     Batch, Error, Expects, Item, ItemAction, Result, Takes,
-    shard::{Demand, Flight, Known, Room, Settlement, Taken, Verdict, prefetch_at},
+    document::IndexId,
+    shard::{Demand, Flight, Known, Pick, Room, Settlement, Taken, Verdict, prefetch_at},
     sync::atomic::Ordering,
 };
 
@@ -31,8 +33,11 @@ struct Gather<'a> {
     drain: &'a Drain,
     now_us: u64,
     names: Names<'a>,
-    /// What the shards may still give.
-    room: Room,
+    /// What the shards may still give: bytes and operations.
+    bytes_left: usize,
+    operations_left: usize,
+    /// What the batch may have.
+    bytes_most: usize,
     taken: Taken,
     ready: Ready,
     /// Flights that must be resolved against what the base has.
@@ -47,6 +52,7 @@ struct Gather<'a> {
 impl Drain {
     /// Finds something to do: the first half of a cycle.
     pub(crate) fn begin(&self) -> Result<Begun> {
+        let (mut passed, mut looks_again) = (Vec::new(), false);
         loop {
             self.bank.latch.check()?;
             if let Err(error) = self.keep_ceiling_ahead() {
@@ -60,23 +66,75 @@ impl Drain {
                 return Ok(Begun::Wait { until_us });
             }
             let pressure = self.bank.memory.pressure();
-            let step = self.scheduler.lock().next(now_us, pressure);
-            let mut gather = Gather::new(self, now_us);
+            let indices = self.bank.indices.count();
+            let waiting = self.waiting(indices);
+            let look = Look { now_us, pressure, indices, waiting: waiting.as_deref(), passed: &passed };
+            let step = self.scheduler.lock().next(&look);
             match step {
-                Step::Pause { until_us } => return Ok(Begun::Wait { until_us }),
-                Step::Again(again) => match self.send_again(again) {
-                    Some(dispatch) => return self.cleared(dispatch),
-                    None => continue,
+                Step::Pause { until_us } | Step::Full { until_us } => return Ok(Begun::Wait { until_us }),
+                Step::Idle if std::mem::take(&mut looks_again) => passed.clear(),
+                Step::Idle => return Ok(Begun::Wait { until_us: self.starved(now_us) }),
+                Step::Again(again, place) => match self.send_again(again) {
+                    Some(dispatch) => return self.leave(dispatch, place, false),
+                    None => looks_again |= self.scheduler.lock().came_to_nothing(now_us),
                 },
-                Step::Take { demands, first, flush_to } => gather.walk(&demands, first, &flush_to),
-            }
-            let wait_us = self.scheduler.lock().look_again_us(now_us);
-            match gather.finish() {
-                Gathered::Dispatch(dispatch) => return self.cleared(dispatch),
-                Gathered::Nothing => {}
-                Gathered::Crowded | Gathered::Empty => return Ok(Begun::Wait { until_us: wait_us }),
+                Step::Take { demands, first, flush_to, turn } => {
+                    let mut gather = Gather::new(self, now_us, turn.bytes);
+                    let pick = turn.only.map_or(Pick::Except(&turn.paused), Pick::Only);
+                    let has_more = gather.walk(pick, &demands, first, &flush_to);
+                    match gather.finish() {
+                        Gathered::Dispatch(dispatch) => {
+                            // Of other indices nothing is known.
+                            let has_more = has_more || turn.only.is_some();
+                            return self.leave(dispatch, turn.place, has_more);
+                        }
+                        gathered => {
+                            looks_again |= self.scheduler.lock().came_to_nothing(now_us);
+                            match (gathered, turn.only) {
+                                (Gathered::Empty, Some(index)) => passed.push(index),
+                                (Gathered::Nothing | Gathered::Dispatch(_), _) => {}
+                                (Gathered::Empty, None) if std::mem::take(&mut looks_again) => {}
+                                (Gathered::Empty, None) => {
+                                    return Ok(Begun::Wait { until_us: self.starved(now_us) });
+                                }
+                                (Gathered::Crowded, _) => {
+                                    return Ok(Begun::Wait { until_us: self.look_again_us(now_us) });
+                                }
+                            }
+                        }
+                    }
+                }
             }
         }
+    }
+
+    /// There is a place, and nothing to send. When to look again.
+    fn starved(&self, now_us: u64) -> u64 {
+        let mut scheduler = self.scheduler.lock();
+        scheduler.starved(now_us);
+        scheduler.look_again_us(now_us)
+    }
+
+    fn look_again_us(&self, now_us: u64) -> u64 {
+        self.scheduler.lock().look_again_us(now_us)
+    }
+
+    /// A batch has a place, and leaves. `has_more`: another one can be made at once.
+    fn leave(&self, mut dispatch: Dispatch, place: Place, has_more: bool) -> Result<Begun> {
+        let mut indices: Vec<IndexId> = Vec::new();
+        for index in dispatch.flying.iter().map(|flying| flying.flight.index) {
+            if indices.last() != Some(&index) {
+                indices.push(index);
+            }
+        }
+        indices.sort_unstable();
+        indices.dedup();
+        self.scheduler.lock().left(&indices, has_more);
+        if self.adapts {
+            self.wake.notify_one();
+        }
+        (dispatch.indices, dispatch.place) = (indices, place);
+        self.cleared(dispatch)
     }
 
     /// Puts the last flight that was made ready back.
@@ -126,7 +184,7 @@ impl Drain {
             sorted.extend(items.get_mut(*position as usize).and_then(Option::take));
         }
         let batch = Batch { items: sorted, bytes };
-        Some(Dispatch { batch, flying, places })
+        Some(Dispatch { batch, flying, places, indices: Vec::new(), place: Place::default() })
     }
 
     /// Flights that were parked: those with a reason are buried, those whose document has changed are made from it anew, the
@@ -153,13 +211,14 @@ impl Drain {
 }
 
 impl<'a> Gather<'a> {
-    fn new(drain: &'a Drain, now_us: u64) -> Self {
-        let pace = drain.settings.pace;
+    fn new(drain: &'a Drain, now_us: u64, bytes_most: usize) -> Self {
         Self {
             drain,
             now_us,
             names: Names::new(&drain.bank, drain.late_until_us.load(Ordering::Relaxed)),
-            room: Room { bytes: pace.batch_bytes, operations: pace.batch_operations },
+            bytes_left: bytes_most,
+            operations_left: drain.settings.pace.batch_operations,
+            bytes_most,
             taken: Taken::default(),
             ready: Ready::default(),
             asking: Vec::new(),
@@ -169,8 +228,8 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// Walks the shards, a demand at a time, until the batch is full.
-    fn walk(&mut self, demands: &[Demand], first: usize, flush_to: &[u64]) {
+    /// Walks the shards, a demand at a time, until the batch is full; true if it is.
+    fn walk(&mut self, pick: Pick<'_>, demands: &[Demand], first: usize, flush_to: &[u64]) -> bool {
         let count = self.drain.bank.shard_count();
         let demand = |demand: Option<&Demand>, shard: usize| match demand {
             Some(demand) => *demand,
@@ -178,30 +237,32 @@ impl<'a> Gather<'a> {
         };
         for wanted in demands.iter().map(Some).chain([None]) {
             for shard in (first..count).chain(0..first.min(count)) {
-                if self.take_from(shard, demand(wanted, shard)) {
+                if self.take_from(shard, pick, demand(wanted, shard)) {
                     self.drain.scheduler.lock().stopped_at(shard);
-                    return;
+                    return true;
                 }
             }
         }
+        false
     }
 
     /// Takes what a shard has for a demand, a few at a time so that nobody waits long for its lock. True where it
     /// stopped for lack of room.
-    fn take_from(&mut self, shard: usize, mut demand: Demand) -> bool {
+    fn take_from(&mut self, shard: usize, pick: Pick<'_>, mut demand: Demand) -> bool {
         loop {
-            let Self { drain, now_us, room, taken, .. } = self;
+            let Self { drain, now_us, taken, .. } = self;
             taken.prepare(TAKE_MAX);
-            let operations = room.operations.min(TAKE_MAX);
-            let mut few = Room { operations, ..*room };
+            let operations = self.operations_left.min(TAKE_MAX);
+            let mut few = Room { bytes: self.bytes_left, operations, pick };
             let has_more = drain.bank.with(shard, |shard| shard.take(demand, *now_us, &mut few, taken));
-            *room = Room { bytes: few.bytes, operations: room.operations - (operations - few.operations) };
+            (self.bytes_left, self.operations_left) =
+                (few.bytes, self.operations_left - (operations - few.operations));
             if let Demand::Pressure { bytes } = &mut demand {
                 let weight: usize = taken.flights.iter().map(Flight::weight).sum();
                 *bytes = bytes.saturating_sub(weight);
             }
             self.sort_out();
-            if !has_more || self.is_full || self.room.operations == 0 || self.room.bytes == 0 {
+            if !has_more || self.is_full || self.operations_left == 0 || self.bytes_left == 0 {
                 return has_more || self.is_full;
             }
         }
@@ -253,7 +314,8 @@ impl<'a> Gather<'a> {
                 continue;
             }
             let below = self.drain.read_below(&some, &mut self.names);
-            self.has_failed = self.drain.has_failed_whole(&below, self.now_us);
+            let indices = some.iter().map(|flight| flight.index);
+            self.has_failed = self.drain.has_failed_whole(&below, indices, self.now_us);
             for (flight, below) in some.into_iter().zip(below) {
                 match below {
                     Ok(below) => {
@@ -337,7 +399,7 @@ impl<'a> Gather<'a> {
 
     /// Puts the last flight back where with it the batch has too many bytes.
     fn bound(&mut self) {
-        if self.ready.bytes > self.drain.settings.pace.batch_bytes && self.ready.items.len() > 1 {
+        if self.ready.bytes > self.bytes_most && self.ready.items.len() > 1 {
             self.is_full = true;
             self.drain.take_back(&mut self.ready);
         }

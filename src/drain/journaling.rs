@@ -86,8 +86,10 @@ impl Drain {
 
     /// Keeps the flights of a batch that was not sent. Their bounds may be on the medium: they go out as they are.
     fn park_all(&self, dispatch: Dispatch, due_us: u64) {
-        let Dispatch { batch, flying, places } = dispatch;
+        let now_us = self.parts.clock.now_us();
+        let Dispatch { batch, flying, places, indices, .. } = dispatch;
         let mut scheduler = self.scheduler.lock();
+        scheduler.not_sent(&indices, now_us);
         for (flying, place) in flying.into_iter().zip(places) {
             if let Some(item) = batch.items.get(place as usize) {
                 scheduler.park(due_us, flying, item.clone());

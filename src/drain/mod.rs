@@ -27,6 +27,8 @@ mod finish;
 mod folding;
 mod gather;
 mod journaling;
+mod lanes;
+mod limiter;
 mod order;
 mod ready;
 mod resolve;
@@ -41,6 +43,7 @@ pub(crate) use worker::{Workers, panic_message};
 use crate::{
     Base, Batch, Error, ErrorKind, Result, Sink, Takes,
     clock::Clock,
+    document::IndexId,
     journal::Log,
     shard::{Bank, Flight},
     sink::DeadLetters,
@@ -50,6 +53,9 @@ use crate::{
         wait_for,
     },
 };
+use lanes::LANES_MAX;
+pub(crate) use limiter::{Bounds, Setting};
+use limiter::{Limiter, Place};
 pub(crate) use scheduler::Pace;
 use scheduler::Scheduler;
 use std::{sync::Arc, time::Duration};
@@ -68,6 +74,9 @@ const BATCH_OPERATIONS_MAX: usize = u32::MAX as usize;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) pace: Pace,
+    /// How much may be out, and whether that follows what the sink shows, where the sink wants it.
+    pub(crate) bounds: Bounds,
+    pub(crate) adapts: bool,
     pub(crate) late_request_bound_us: u64,
     /// Documents stay known after they have settled.
     pub(crate) keeps_known: bool,
@@ -94,6 +103,8 @@ pub(crate) struct Drain {
     is_versioned: bool,
     /// LOCK: a leaf.
     versions: Option<Mutex<Versions>>,
+    /// The sink wants batches and their number to follow what it shows.
+    adapts: bool,
     settings: Settings,
     scheduler: Mutex<Scheduler>,
     wake: Condvar,
@@ -182,6 +193,10 @@ pub(crate) struct Dispatch {
     flying: Vec<Flying>,
     /// Where in the batch each one's item is.
     places: Vec<u32>,
+    /// The indices of them, each once.
+    indices: Vec<IndexId>,
+    /// What it holds of what may be out.
+    place: Place,
 }
 
 /// What came of an attempt to make a dispatch.
@@ -220,14 +235,19 @@ impl Drain {
                 .clamp(1, BATCH_OPERATIONS_MAX),
             ..settings.pace
         };
-        let settings = Settings { pace, ..settings };
-        let scheduler = Mutex::new(Scheduler::new(pace, bank.shard_count()));
+        let Bounds { most, together } = settings.bounds;
+        let bounds = Bounds { most: Setting { bytes: pace.batch_bytes, ..most }, together };
+        let settings = Settings { pace, bounds, ..settings };
+        let adapts = parts.sink.adapts();
+        let limiter = if adapts && settings.adapts { Limiter::new(bounds) } else { Limiter::fixed(bounds) };
+        let scheduler = Mutex::new(Scheduler::new(pace, bank.shard_count(), limiter, adapts));
         Self {
             bank,
             parts,
             takes,
             is_versioned,
             versions,
+            adapts,
             settings,
             scheduler,
             wake: Condvar::new(),
@@ -384,6 +404,18 @@ impl Drain {
         }
         self.bank.raise_ceiling(ceiling);
         Ok(true)
+    }
+
+    /// Batches that are out, how much may be, and how many were refused or not answered.
+    pub(crate) fn outstanding(&self) -> (usize, Setting, u64) {
+        let scheduler = self.scheduler.lock();
+        let limiter = scheduler.limiter();
+        (limiter.out(), limiter.setting(), limiter.refused())
+    }
+
+    /// Bytes that wait of each index, where batches are of one each.
+    fn waiting(&self, indices: usize) -> Option<Vec<(IndexId, u64)>> {
+        (self.adapts && (2..=LANES_MAX).contains(&indices)).then(|| self.bank.waiting(indices))
     }
 
     /// Checks the scheduler's invariants, and that each flight it keeps is out in its shard. For tests, while no

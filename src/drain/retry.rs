@@ -6,18 +6,26 @@
 //! must go out again exactly as it was, even if this attempt is known to have failed; and most of what a
 //! repeat says about the document before it is not to be trusted, as the first attempt may have made it so.
 //!
-//! Backoff doubles from [`BACKOFF_FIRST_US`] to [`BACKOFF_MAX_US`], with half of it as jitter, so that what
-//! failed together does not come back together.
+//! A wait is drawn between [`BACKOFF_LEAST_US`] and three times the one before it, up to [`BACKOFF_MAX_US`] (*decorrelated
+//! jitter*): what failed together does not come back together, and does not do so in waves that double. Drawn numbers are
+//! those of a hash, so a wait is the same whenever it is computed.
 
 use crate::{Outcome, Shape};
 use std::time::Duration;
 
-/// The first wait after a failure.
+/// The shortest wait after a failure.
+pub(crate) const BACKOFF_LEAST_US: u64 = 25_000;
+/// The longest first one.
 pub(crate) const BACKOFF_FIRST_US: u64 = 50_000;
 /// The longest wait after repeated failures.
 pub(crate) const BACKOFF_MAX_US: u64 = 30_000_000;
 
-const _: () = assert!(BACKOFF_FIRST_US > 1 && BACKOFF_FIRST_US < BACKOFF_MAX_US);
+/// Each wait is at most so many times the one before it.
+const BACKOFF_GROWTH: u64 = 3;
+/// So many waits before a flight's next one are drawn again; of those before, the longest is taken to have been reached.
+const BACKOFF_DRAWS: u32 = 128;
+
+const _: () = assert!(BACKOFF_LEAST_US < BACKOFF_FIRST_US && BACKOFF_FIRST_US < BACKOFF_MAX_US);
 
 /// What `judge` needs to know of a flight.
 #[derive(Clone, Copy, Debug)]
@@ -99,9 +107,24 @@ fn told_by_a_repeat(outcome: &Outcome, past: Past) -> Option<bool> {
 /// How long to wait after the `attempt`-th failure in a row (from 0), in microseconds. `salt` spreads those
 /// that failed together.
 pub(crate) fn backoff_us(attempt: u32, salt: u64) -> u64 {
-    let doubled = BACKOFF_FIRST_US.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX_US);
-    let half = doubled / 2;
-    half + salt.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) % half
+    let first = attempt.saturating_sub(BACKOFF_DRAWS);
+    let before = if first == 0 { 0 } else { BACKOFF_MAX_US };
+    (first..=attempt).fold(before, |wait_us, attempt| {
+        next_wait_us(wait_us, salt.wrapping_add(u64::from(attempt).wrapping_mul(0xD1B5_4A32_D192_ED03)))
+    })
+}
+
+/// The wait after one of `wait_us`, which is 0 for the first, in microseconds.
+pub(crate) fn next_wait_us(wait_us: u64, salt: u64) -> u64 {
+    let most = wait_us.saturating_mul(BACKOFF_GROWTH).clamp(BACKOFF_FIRST_US, BACKOFF_MAX_US);
+    BACKOFF_LEAST_US + mixed(salt) % (most - BACKOFF_LEAST_US + 1)
+}
+
+/// Numbers that are near one another made into such that are not.
+fn mixed(salt: u64) -> u64 {
+    let mixed = (salt ^ (salt >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
@@ -112,15 +135,33 @@ mod tests {
     const PAST: Past = Past { shape: Shape::Put, creates: false, existed: None, uncertain: false };
 
     #[test]
-    fn backoff_doubles_to_its_maximum_with_half_as_jitter() {
+    fn each_wait_is_at_most_three_times_the_one_before_and_all_come_to_the_longest() {
+        let mut long = 0;
         for salt in 0..1_000 {
+            let mut before = 0;
             for attempt in 0..100 {
-                let whole = BACKOFF_FIRST_US.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MAX_US);
                 let wait = backoff_us(attempt, salt);
-                assert!(wait >= whole / 2 && wait < whole, "attempt {attempt}: {wait} of {whole}");
+                let most = (before * BACKOFF_GROWTH).clamp(BACKOFF_FIRST_US, BACKOFF_MAX_US);
+                assert!(
+                    (BACKOFF_LEAST_US..=most).contains(&wait),
+                    "attempt {attempt}: {wait} after {before}"
+                );
+                before = wait;
             }
+            long += (200..300).map(|attempt| backoff_us(attempt, salt)).sum::<u64>() / 100;
         }
-        assert_ne!(backoff_us(3, 1), backoff_us(3, 2));
+        let mean = long / 1_000;
+        assert!(mean > BACKOFF_MAX_US / 5, "after many failures the mean wait is {mean} us");
+    }
+
+    #[test]
+    fn what_failed_together_does_not_come_back_together() {
+        for attempt in [0, 1, 5, 20] {
+            let waits: std::collections::BTreeSet<u64> =
+                (0..1_000).map(|salt| backoff_us(attempt, salt)).collect();
+            assert!(waits.len() > 900, "attempt {attempt}: {} different waits", waits.len());
+            assert_eq!(backoff_us(attempt, 7), backoff_us(attempt, 7));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::{
     document::IndexId,
     shard::Counts,
-    stats::{IndexStats, JournalStats, Stats},
+    stats::{BatchStats, IndexStats, JournalStats, Stats},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -66,6 +66,7 @@ impl Engine {
             conflicts: all.conflicts,
             retries: all.put_back + totals.repeats,
             dead_letters: totals.dead_letters,
+            batches: self.batches(),
             misfits: all.misfits,
             bytes_in: all.bytes_in,
             bytes_out: all.bytes_out,
@@ -76,11 +77,19 @@ impl Engine {
             oldest_age: oldest_us.map(age),
             longest_wait: Duration::from_micros(totals.longest_wait_us),
             last_failure: self.shared.drain.counters.last_failure(),
-            journal: self.shared.journal.as_ref().map(|journal| {
-                let (bytes, used) = journal.bytes();
-                JournalStats { bytes, used, torn: journal.torn().map(str::to_owned) }
-            }),
+            journal: self.journal_stats(),
             indices,
         }
+    }
+
+    fn batches(&self) -> BatchStats {
+        let (out, limit, refused) = self.shared.drain.outstanding();
+        BatchStats { out: out as u64, limit: limit.requests as u64, bytes: limit.bytes as u64, refused }
+    }
+
+    fn journal_stats(&self) -> Option<JournalStats> {
+        let journal = self.shared.journal.as_ref()?;
+        let (bytes, used) = journal.bytes();
+        Some(JournalStats { bytes, used, torn: journal.torn().map(str::to_owned) })
     }
 }

@@ -286,6 +286,20 @@ impl Bank {
         false
     }
 
+    /// Bytes of each of the first `indices` indices that wait, flights aside. Locks every shard in turn.
+    pub(crate) fn waiting(&self, indices: usize) -> Vec<(IndexId, u64)> {
+        let mut waiting: Vec<(IndexId, u64)> =
+            (0..).map(IndexId).take(indices).map(|index| (index, 0)).collect();
+        for shard in 0..self.shards.len() {
+            self.with(shard, |shard| {
+                for (index, bytes) in &mut waiting {
+                    *bytes += shard.counts(*index).pending_bytes;
+                }
+            });
+        }
+        waiting
+    }
+
     /// Sequence numbers below this may be in use.
     pub(crate) fn ceiling(&self) -> u64 {
         self.ceiling.load(Ordering::Acquire)

@@ -32,11 +32,19 @@ pub(crate) enum Demand {
     UpTo { seq: u64 },
 }
 
-/// How much the batch being made can still take.
+/// Of which indices something may be taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room {
+pub(crate) enum Pick<'a> {
+    Only(IndexId),
+    Except(&'a [IndexId]),
+}
+
+/// How much the batch being made can still take, and of what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room<'a> {
     pub(crate) bytes: usize,
     pub(crate) operations: usize,
+    pub(crate) pick: Pick<'a>,
 }
 
 /// One key's operation, on its way to the sink.
@@ -100,8 +108,15 @@ impl Taken {
 
 impl Shard {
     /// Takes what `demand` asks for, as far as there is room. Returns whether it stopped for
-    /// lack of room. Costs a step per entry taken, and one per entry in the way that may not leave.
-    pub(crate) fn take(&mut self, demand: Demand, now_us: u64, room: &mut Room, taken: &mut Taken) -> bool {
+    /// lack of room. Costs a step per entry taken, and one per entry in the way that may not leave, or is of
+    /// an index that is not wanted.
+    pub(crate) fn take(
+        &mut self,
+        demand: Demand,
+        now_us: u64,
+        room: &mut Room<'_>,
+        taken: &mut Taken,
+    ) -> bool {
         if demand == Demand::Urgent {
             return self.take_urgent(now_us, room, taken);
         }
@@ -123,7 +138,7 @@ impl Shard {
                 Demand::UpTo { seq } if entry.first_seq > seq => return false,
                 _ => {}
             }
-            if !slot.may_leave(now_us) {
+            if !room.wants(slot) || !slot.may_leave(now_us) {
                 continue;
             }
             if !room.admits(slot) {
@@ -141,13 +156,13 @@ impl Shard {
         self.slab.next(id?)
     }
 
-    fn take_urgent(&mut self, now_us: u64, room: &mut Room, taken: &mut Taken) -> bool {
+    fn take_urgent(&mut self, now_us: u64, room: &mut Room<'_>, taken: &mut Taken) -> bool {
         for _ in 0..self.urgent.len() {
             let Some(id) = self.urgent.pop_front() else { break };
             let Some(slot) = self.slab.get_mut(id) else { continue };
             if slot.pending.is_none() {
                 slot.change_extra(|extra| extra.urgent = false);
-            } else if !slot.may_leave(now_us) {
+            } else if !room.wants(slot) || !slot.may_leave(now_us) {
                 self.urgent.push_back(id);
             } else if room.admits(slot) {
                 slot.change_extra(|extra| extra.urgent = false);
@@ -238,7 +253,16 @@ impl Flight {
     }
 }
 
-impl Room {
+impl Room<'_> {
+    /// True where the slot's index is one that is taken.
+    #[inline]
+    pub(super) fn wants(&self, slot: &Slot) -> bool {
+        match self.pick {
+            Pick::Only(index) => slot.index == index,
+            Pick::Except(indices) => !indices.contains(&slot.index),
+        }
+    }
+
     /// True, and less room, if the slot's pending entry fits. A first entry always fits, however large.
     pub(super) fn admits(&mut self, slot: &Slot) -> bool {
         let bytes = slot.pending.as_ref().map_or(0, Entry::len) + slot.id.len();

@@ -48,6 +48,11 @@ impl Indices {
         names.get(id.0 as usize).map_or_else(|| Arc::from(""), Arc::clone)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.names.lock().len()
+    }
+
     /// All names, by number.
     pub(crate) fn all(&self) -> Vec<Arc<str>> {
         self.names.lock().clone()

@@ -58,7 +58,7 @@ mod validate;
 
 pub(crate) use arrival::FILES_MAX;
 pub(crate) use bank::{Bank, Place, Refused, Submission};
-pub(crate) use flight::{Demand, Flight, Room, Taken};
+pub(crate) use flight::{Demand, Flight, Pick, Room, Taken};
 pub(crate) use landing::{Garbage, Settlement};
 pub(crate) use memory::{Memory, Waiter};
 pub(crate) use prefetch::prefetch_at;

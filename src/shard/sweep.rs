@@ -51,7 +51,7 @@ impl Shard {
         &mut self,
         mut wanted: usize,
         now_us: u64,
-        room: &mut Room,
+        room: &mut Room<'_>,
         taken: &mut Taken,
     ) -> bool {
         let cells = self.slab.cells();
@@ -64,7 +64,7 @@ impl Shard {
                 return false;
             }
             if self.sweep.left == 0 {
-                let Some(mark) = self.mark(now_us) else { return false };
+                let Some(mark) = self.mark(now_us, room) else { return false };
                 (self.sweep.mark, self.sweep.left) = (mark, cells);
             }
             let id = if (self.sweep.hand as usize) < cells { self.sweep.hand } else { 0 };
@@ -74,8 +74,10 @@ impl Shard {
             {
                 prefetch_bytes(entry.net(&self.rooms).as_bytes());
             }
-            if let Some(slot) =
-                self.slab.get(id).filter(|slot| self.is_before_mark(slot) && slot.may_leave(now_us))
+            if let Some(slot) = self
+                .slab
+                .get(id)
+                .filter(|slot| self.is_before_mark(slot) && room.wants(slot) && slot.may_leave(now_us))
             {
                 if !room.admits(slot) {
                     return true;
@@ -96,12 +98,13 @@ impl Shard {
     }
 
     /// A new mark; nothing where nothing may leave.
-    fn mark(&self, now_us: u64) -> Option<u64> {
+    fn mark(&self, now_us: u64, room: &Room<'_>) -> Option<u64> {
+        let may_leave = |slot: &Slot| room.wants(slot) && slot.may_leave(now_us);
         let cells = SlotId::try_from(self.slab.cells()).unwrap_or(SlotId::MAX);
         let step = (cells / SAMPLE).max(1);
         let at = |n: u32| (self.sweep.hand % step).saturating_add(n.saturating_mul(step));
         let written = |id| {
-            let slot = self.slab.get(id).filter(|slot| slot.may_leave(now_us))?;
+            let slot = self.slab.get(id).filter(|slot| may_leave(slot))?;
             Some(slot.pending.as_ref()?.last_seq)
         };
         let (mut sample, mut count) = ([0; SAMPLE as usize], 0);
@@ -112,7 +115,7 @@ impl Shard {
         let sample = sample.get_mut(..count)?;
         if sample.is_empty() {
             // Hardly anything may leave: whatever is met goes.
-            return self.slab.slots().any(|(_, slot)| slot.may_leave(now_us)).then_some(u64::MAX);
+            return self.slab.slots().any(|(_, slot)| may_leave(slot)).then_some(u64::MAX);
         }
         let nth = (count / SHARE).max(1) - 1;
         Some(*sample.select_nth_unstable(nth).1)

@@ -1,7 +1,7 @@
 //! The shard as a plain machine: no lock, no clock, no thread.
 
 use super::{
-    Accepted, Demand, Flight, Garbage, Incoming, LATER_MAX, RUN_MAX, Refusal, Room, Settlement, Shard,
+    Accepted, Demand, Flight, Garbage, Incoming, LATER_MAX, Pick, RUN_MAX, Refusal, Room, Settlement, Shard,
     Status, Taken, TicketCell,
     slot::{ENTRY_BYTES, EXTRA_BYTES, Known, SLOT_BYTES},
     tally::{Kind, Verdict},
@@ -21,7 +21,7 @@ mod restoring;
 mod sweep;
 
 const INDEX: IndexId = IndexId(0);
-const PLENTY: Room = Room { bytes: usize::MAX, operations: usize::MAX };
+const PLENTY: Room<'_> = Room { bytes: usize::MAX, operations: usize::MAX, pick: Pick::Except(&[]) };
 
 /// A shard, and the time that its tests pass in.
 struct Bench {
@@ -311,11 +311,11 @@ fn a_take_stops_where_its_room_ends_and_says_so() {
         bench.update(id, COUNT);
     }
     let mut taken = Taken::default();
-    let mut room = Room { bytes: usize::MAX, operations: 2 };
+    let mut room = Room { operations: 2, ..PLENTY };
     assert!(bench.shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut taken));
     assert_eq!(ids(&taken.flights), ["a", "b"]);
     // One that is larger than all of it still goes.
-    let mut room = Room { bytes: 1, operations: 2 };
+    let mut room = Room { bytes: 1, operations: 2, ..PLENTY };
     assert!(!bench.shard.take(Demand::UpTo { seq: u64::MAX }, 0, &mut room, &mut taken));
     assert_eq!(ids(&taken.flights), ["a", "b", "c"]);
 }

@@ -181,6 +181,12 @@ pub trait Sink: Send + Sync {
     /// The largest batch it wants. Asked once; the engine's own limits apply as well.
     fn limits(&self) -> Limits;
 
+    /// True where it is best sent batches of such a size, and so many at once, as its answers show: as with a server. Else batches are
+    /// as large as they may be. Asked once.
+    fn adapts(&self) -> bool {
+        false
+    }
+
     /// Carries out a batch and says what became of each item, in order, one outcome per item. When this
     /// returns a "done" outcome the item is as durable as the sink can make it.
     fn send(&self, batch: &Batch) -> Vec<Outcome>;

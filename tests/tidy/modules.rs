@@ -61,6 +61,8 @@ const MACHINES: &[&str] = &[
     "src/journal/recovery.rs",
     "src/journal/recovery/waiting.rs",
     "src/drain/scheduler.rs",
+    "src/drain/lanes.rs",
+    "src/drain/limiter.rs",
     "src/drain/retry.rs",
     "src/segment/tiering.rs",
 ];

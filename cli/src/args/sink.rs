@@ -95,9 +95,14 @@ pub struct Server {
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
-    /// How many requests to a server may be on their way at once; the operations of one document stay in order
-    #[arg(long, value_name = "N", default_value = "2")]
+    /// How many requests to a server may be on their way at once, at most: fewer are while more gain nothing. The operations of
+    /// one document stay in order
+    #[arg(long, value_name = "N", default_value = "8")]
     pub requests: NonZeroUsize,
+
+    /// Always have --requests requests of --batch-bytes on their way, instead of as many and as large as the server takes best
+    #[arg(long)]
+    pub fixed: bool,
 
     /// Compress requests to a server by gzip
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! The report: a table for people, JSON for programs.
 
 use crate::{
-    args::Replay,
+    args::{Replay, SinkName},
     failure::{Failure, Result},
     pond::Stats,
     units,
@@ -85,6 +85,11 @@ impl Report<'_> {
             "conflicts": stats.conflicts,
             "misfits": stats.misfits,
             "retries": stats.retries,
+            "batches": {
+                "limit": stats.batches.limit,
+                "bytes": stats.batches.bytes,
+                "refused": stats.batches.refused,
+            },
             "rejected": self.rejected,
             "dead_letters": stats.dead_letters,
             "seconds": self.time.as_secs_f64(),
@@ -120,6 +125,9 @@ impl Report<'_> {
             ("peak pending", self.peak_pending()),
         ] {
             row(&mut text, name, &figure);
+        }
+        if matches!(self.args.sink(), Ok(Some(SinkName::Server(_)))) {
+            row(&mut text, "requests", &self.requests());
         }
         text.push('\n');
         for (name, count, always) in [
@@ -167,6 +175,17 @@ impl Report<'_> {
         };
         let operations = share(self.operations_in(), self.stats.operations_out);
         format!("{operations} of the operations, {} of the bytes", share(self.bytes_in, self.stats.bytes_out))
+    }
+
+    /// How much was sent at once in the end.
+    fn requests(&self) -> String {
+        let batches = self.stats.batches;
+        let (most, bytes) = (self.args.server.requests, units::bytes(batches.bytes));
+        format!(
+            "{} of {most} at once in the end, of {bytes}; {} refused",
+            batches.limit,
+            units::count(batches.refused)
+        )
     }
 
     fn peak_pending(&self) -> String {

@@ -6,9 +6,10 @@
 //! what lies between: a batch is cut into requests that the server takes, one after the other, and what is not sent since
 //! another request failed is said to be as it was.
 //!
-//! A request may have so many bytes; less where the server refused one as too large, and half as many where it has too much to
-//! do, as one that is too much for an idle server would be refused for ever. With each request that is taken it may be an
-//! eighth longer again.
+//! How large batches are and how many are out follows what the server shows, and is decided by the drain (`drain/limiter.rs`): a batch is
+//! mostly one request. Cut it is where the server refused: a request may have less bytes where one was refused as too large, and half
+//! as many where the server has too much to do, as one that is too much for an idle server would be refused for ever. With each
+//! request that is taken it may be an eighth longer again.
 //!
 //! # Why requests of one batch go out one after the other
 //! A batch is one thread's. Others have their own, of other documents: no document is in two of them.
@@ -255,6 +256,10 @@ impl Sink for ElasticSink {
 
     fn limits(&self) -> Limits {
         Limits { batch_bytes: BATCH_BYTES, batch_operations: BATCH_OPERATIONS }
+    }
+
+    fn adapts(&self) -> bool {
+        true
     }
 
     fn identify(&self, engine: u128) {
