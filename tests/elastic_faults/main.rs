@@ -8,8 +8,19 @@
 
 mod answers;
 mod connections;
+mod conservation;
 #[path = "../support/http/mod.rs"]
 mod http;
+mod load;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    reason = "each binary uses its own part of the shared support"
+)]
+#[path = "../support/simulation/random.rs"]
+mod random;
 mod refusals;
 mod resolved;
 mod rig;
+mod script;

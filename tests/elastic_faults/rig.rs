@@ -33,7 +33,7 @@ pub(crate) struct Rig {
 
 /// What `patch.painless` does, as far as these tests go: `doc`, `inc` and `append` of fields, and the fence.
 #[expect(clippy::unnecessary_wraps, reason = "a script may refuse, and this one does not")]
-fn run_script(context: &mut Context) -> Result<(), Refusal> {
+pub(crate) fn run_script(context: &mut Context) -> Result<(), Refusal> {
     let params = context.params.clone();
     if let (Some(field), Some(engine)) = (params["field"].as_str(), params["engine"].as_str()) {
         let held =
