@@ -9,7 +9,8 @@ use crate::{
     Base, Drainer, Engine, Error, ErrorKind, Result, Sink, Takes,
     clock::{Clock, SimulatedClock},
     disk::{Disk, SystemDisk},
-    journal::Journal,
+    engine::read_journal,
+    journal::{Journal, Opened},
     sink::{DeadLetterFile, DeadLetters, MemoryDeadLetters, segments::SegmentSink},
 };
 use std::{
@@ -210,18 +211,24 @@ impl Builder {
     /// time may write to a directory.
     pub fn open(mut self, directory: impl AsRef<Path>) -> Result<Engine> {
         let directory = directory.as_ref();
+        // Nothing is made where something is refused.
+        let opened = self.read_journal()?;
         let store = Arc::new(SegmentSink::open(directory)?);
         if self.letters.is_none() {
             self.letters = Some(Arc::new(DeadLetterFile::open(directory.join("dead-letters.ndjson"))?));
         }
         let base: Arc<dyn Base> = Arc::clone(&store) as _;
-        self.build(store, Some(base))
+        let threads = self.config.drain_threads;
+        let engine = self.assemble(store, Some(base), opened)?;
+        engine.start(threads)?;
+        Ok(engine)
     }
 
     /// An engine over a sink, with what can be read back from it. A sink that takes documents only needs a base.
     pub fn build(self, sink: Arc<dyn Sink>, base: Option<Arc<dyn Base>>) -> Result<Engine> {
         let threads = self.config.drain_threads;
-        let engine = self.assemble(sink, base)?;
+        let opened = self.read_journal()?;
+        let engine = self.assemble(sink, base, opened)?;
         engine.start(threads)?;
         Ok(engine)
     }
@@ -229,16 +236,26 @@ impl Builder {
     /// An engine without threads: the caller runs the drain, through the [`Drainer`]. For asynchronous clients,
     /// and for simulations.
     pub fn manual(self, sink: Arc<dyn Sink>, base: Option<Arc<dyn Base>>) -> Result<(Engine, Drainer)> {
-        let engine = self.assemble(sink, base)?;
+        let opened = self.read_journal()?;
+        let engine = self.assemble(sink, base, opened)?;
         let drainer = engine.drainer();
         Ok((engine, drainer))
     }
 
-    fn assemble(mut self, sink: Arc<dyn Sink>, base: Option<Arc<dyn Base>>) -> Result<Engine> {
+    /// What the journal holds, once the settings are well.
+    fn read_journal(&self) -> Result<Option<Opened>> {
         self.config.check()?;
-        if let Some(place) = &self.journal {
-            place.check()?;
-        }
+        let Some(place) = &self.journal else { return Ok(None) };
+        place.check()?;
+        read_journal(place).map(Some)
+    }
+
+    fn assemble(
+        mut self,
+        sink: Arc<dyn Sink>,
+        base: Option<Arc<dyn Base>>,
+        opened: Option<Opened>,
+    ) -> Result<Engine> {
         if sink.takes() == Takes::Documents && base.is_none() {
             let message = "the sink takes whole documents only, and there is no base to apply patches to";
             return Err(Error::new(ErrorKind::Config, message));
@@ -248,7 +265,7 @@ impl Builder {
         }
         let letters = self.letters.unwrap_or_else(|| Arc::new(MemoryDeadLetters::new()));
         let parts = crate::drain::Parts { sink, base, letters, clock: self.clock, journal: None };
-        Engine::new(self.config, parts, self.journal.as_ref())
+        Engine::new(self.config, parts, opened.zip(self.journal.as_ref()))
     }
 }
 

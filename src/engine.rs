@@ -13,6 +13,7 @@
 mod journaling;
 mod manual;
 mod refusal;
+mod resubmit;
 mod scan;
 mod source;
 mod statistics;
@@ -42,7 +43,8 @@ use crate::{
     },
     view,
 };
-use journaling::{Keeper, read_journal, restore, start_journal};
+pub(crate) use journaling::read_journal;
+use journaling::{Keeper, restore, start_journal};
 use source::Sources;
 use std::{
     hash::{BuildHasher, Hasher},
@@ -104,9 +106,13 @@ impl Engine {
         Builder::default()
     }
 
-    pub(crate) fn new(config: Config, mut parts: Parts, journal: Option<&JournalPlace>) -> Result<Self> {
-        let opened = journal.map(read_journal).transpose()?;
-        let floor = opened.as_ref().map_or(0, Opened::seq_floor).max(parts.sink.seq_floor());
+    pub(crate) fn new(
+        config: Config,
+        mut parts: Parts,
+        journal: Option<(Opened, &JournalPlace)>,
+    ) -> Result<Self> {
+        let opened = journal.as_ref().map(|(opened, _)| opened);
+        let floor = opened.map_or(0, Opened::seq_floor).max(parts.sink.seq_floor());
         let known_bytes = if config.keep_known { config.memory_bytes / 4 } else { 0 };
         let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
         let seed = config.seed.unwrap_or_else(random);
@@ -124,6 +130,7 @@ impl Engine {
             batch_operations: config.batch_operations,
         };
         let most = Setting { requests: config.drain_threads, bytes: pace.batch_bytes };
+        let id = opened.and_then(|opened| opened.recovered.engine).unwrap_or_else(|| engine_id(seed));
         let settings = Settings {
             pace,
             bounds: Bounds { most, together },
@@ -131,13 +138,12 @@ impl Engine {
             late_request_bound_us: crate::clock::micros(config.late_request_bound),
             keeps_known: config.keep_known,
             versions_bytes,
+            engine: id,
         };
-        let id =
-            opened.as_ref().and_then(|opened| opened.recovered.engine).unwrap_or_else(|| engine_id(seed));
         parts.sink.identify(id);
         let sources = Arc::new(Sources::default());
         let mut late_until_us = 0;
-        if let (Some(opened), Some(place)) = (opened, journal) {
+        if let Some((opened, place)) = journal {
             let now_us = parts.clock.now_us();
             if parts.sink.outlives_sender() && !opened.is_clean() {
                 late_until_us = now_us.saturating_add(crate::clock::micros(config.late_request_bound));
@@ -311,6 +317,7 @@ impl Shared {
                     operation: &left.net,
                     reason: "the engine was dropped before the sink took it",
                     time_us: self.clock.wall_us(),
+                    engine: self.drain.engine(),
                     first_seq: left.first_seq,
                     last_seq: left.last_seq,
                     operations: left.operations,

@@ -131,7 +131,7 @@ pub use stats::{BatchStats, IndexStats, JournalStats, Stats};
 /// A sink on Elasticsearch and OpenSearch servers (feature `elastic`).
 #[cfg(feature = "elastic")]
 pub mod elastic {
-    pub use crate::sink::elastic::{Auth, ElasticOptions, ElasticSink, Versioning};
+    pub use crate::sink::elastic::{Auth, ElasticOptions, ElasticSink, Standing, Versioning};
 }
 
 /// The embedded store: [`SegmentSink`](segments::SegmentSink) writes and reads it, [`SegmentReader`](segments::SegmentReader)

@@ -222,6 +222,7 @@ impl Drain {
             operation: &flying.flight.net,
             reason: &reason,
             time_us: self.parts.clock.wall_us(),
+            engine: self.settings.engine,
             first_seq: flying.flight.first_seq,
             last_seq: flying.flight.last_seq,
             operations: flying.flight.operations,

@@ -82,6 +82,8 @@ pub(crate) struct Settings {
     pub(crate) keeps_known: bool,
     /// What the versions of known documents may take, where the sink tells them.
     pub(crate) versions_bytes: usize,
+    /// The engine's id.
+    pub(crate) engine: u128,
 }
 
 /// Where drained operations go, and what is read and written on the way.
@@ -258,6 +260,11 @@ impl Drain {
             has_keeper: AtomicBool::new(false),
             counters: Counters::default(),
         }
+    }
+
+    /// The engine's id.
+    pub(crate) fn engine(&self) -> u128 {
+        self.settings.engine
     }
 
     /// The sink, for whoever sends a dispatch.

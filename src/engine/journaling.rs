@@ -170,7 +170,7 @@ impl Names for BankNames {
 }
 
 /// Reads the journal that an engine is to keep.
-pub(super) fn read_journal(place: &JournalPlace) -> Result<Opened> {
+pub(crate) fn read_journal(place: &JournalPlace) -> Result<Opened> {
     Opened::read(Arc::clone(&place.disk), &place.directory)
 }
 

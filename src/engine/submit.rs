@@ -74,9 +74,9 @@ pub(super) struct Origin {
 
 /// An operation that nothing is wrong with.
 #[derive(Clone, Copy)]
-struct Ready {
-    index: IndexId,
-    place: Place,
+pub(super) struct Ready {
+    pub(super) index: IndexId,
+    pub(super) place: Place,
 }
 
 impl Scratch {
@@ -278,7 +278,7 @@ impl Engine {
         Ok(Ready { index, place: bank.place(index, operation.id) })
     }
 
-    fn check_size(&self, operation: &Operation<'_>) -> Result<()> {
+    pub(super) fn check_size(&self, operation: &Operation<'_>) -> Result<()> {
         let (bytes, most) = (body_bytes(operation.action), self.shared.document_bytes_max);
         if bytes <= most {
             return Ok(());
@@ -291,7 +291,7 @@ impl Engine {
     }
 
     /// Finds room for an encoded operation.
-    fn put(
+    pub(super) fn put(
         &self,
         operation: &Operation<'_>,
         ready: Ready,

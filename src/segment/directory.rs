@@ -186,10 +186,10 @@ fn refused(path: &Path, doing: &str, error: io::Error) -> Error {
     match error.kind() {
         // The disk says what it is instead; the system, met half-way down, does not.
         io::ErrorKind::NotADirectory if error.raw_os_error().is_none() => {
-            Error::new(ErrorKind::Config, error.to_string())
+            Error::new(ErrorKind::Io, error.to_string())
         }
         io::ErrorKind::NotADirectory => {
-            Error::new(ErrorKind::Config, format!("{shown} is not below a directory")).because(error)
+            Error::new(ErrorKind::Io, format!("{shown} is not below a directory")).because(error)
         }
         io::ErrorKind::ResourceBusy => {
             let message =

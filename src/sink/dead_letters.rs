@@ -30,6 +30,8 @@ pub struct DeadLetter<'a> {
     pub reason: &'a str,
     /// Wall time, in microseconds since the Unix epoch.
     pub time_us: u64,
+    /// The id of the engine, which with `last_seq` is the flight's fence: the same that [`Sink::identify`](crate::Sink::identify) tells.
+    pub engine: u128,
     /// The sequence number of the first operation folded in.
     pub first_seq: u64,
     /// The sequence number of the last.
@@ -48,11 +50,12 @@ pub trait DeadLetters: Send + Sync {
 impl DeadLetter<'_> {
     /// Appends the letter as one line of JSON, with its line break.
     pub fn write_line(&self, out: &mut Vec<u8>) {
-        let Self { time_us, first_seq, last_seq, operations, .. } = self;
+        let Self { time_us, engine, first_seq, last_seq, operations, .. } = self;
         out.extend_from_slice(format!("{{\"time_ms\":{},\"reason\":", time_us / 1_000).as_bytes());
         write_string(self.reason, out);
-        let counts =
-            format!(",\"first_seq\":{first_seq},\"last_seq\":{last_seq},\"operations\":{operations}");
+        let counts = format!(
+            ",\"engine\":\"{engine:032x}\",\"first_seq\":{first_seq},\"last_seq\":{last_seq},\"operations\":{operations}"
+        );
         out.extend_from_slice(counts.as_bytes());
         out.extend_from_slice(b",\"action\":");
         write_action(self.operation.verb(), self.index, self.id, self.routing, out);

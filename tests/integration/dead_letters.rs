@@ -57,6 +57,8 @@ fn a_letter_has_the_operation_the_reason_the_time_the_seqs_and_the_count() {
         (&letter["first_seq"], &letter["last_seq"], &letter["operations"]),
         (&json!(first), &json!(last), &json!(2))
     );
+    let engine = letter["engine"].as_str().unwrap();
+    assert!(engine.len() == 32 && u128::from_str_radix(engine, 16).is_ok_and(|id| id > 0), "{engine}");
     let net = NetOperation::new(millpond::Action::Update(body)).unwrap();
     let whole = net.compose(&NetOperation::new(millpond::Action::Update(br#"{"inc":{"n":1}}"#)).unwrap());
     assert_eq!(read_back(std::fs::read_to_string(&path).unwrap().trim_end()), whole);
@@ -126,6 +128,47 @@ fn a_flight_does_not_settle_before_its_letter_is_written() {
     assert_eq!((ticket.status(), letters.1.take().len(), rig.get("a")), (Some(Status::Rejected), 1, None));
     let stats = rig.engine.stats();
     assert_eq!((stats.operations_dead, stats.operations_settled, stats.dead_letters), (1, 0, 1));
+}
+
+#[test]
+fn while_letters_cannot_be_written_submits_go_on_until_memory_presses_and_all_is_well_afterwards() {
+    let letters = Arc::new(Fitful(AtomicBool::new(true), millpond::MemoryDeadLetters::new()));
+    let given = Arc::clone(&letters);
+    let rig = Rig::with(Takes::NetOperations, |builder| {
+        builder.dead_letters(given).memory_bytes(millpond::MEMORY_BYTES_MIN).keep_known(false)
+    });
+    rig.script(|item| if item.id.starts_with("bad") { Scripted::Rejected } else { Scripted::Done });
+    let first = rig.index("bad", "{}");
+    rig.drain();
+    let (document, mut bad, mut good) = (crate::rig::padded(1_000), 1, 0);
+    // All others settle; what has no letter stays, until nothing more fits beside it.
+    let refused = loop {
+        rig.index(&format!("good{good}"), r#"{"n":1}"#);
+        good += 1;
+        rig.drain();
+        if let Err(refused) =
+            rig.engine.submit(Operation::index(INDEX, &format!("bad{bad}"), document.as_bytes()))
+        {
+            break refused.error;
+        }
+        bad += 1;
+        rig.drain();
+        assert!(rig.engine.watermark() < first, "it passes nothing that is out");
+        assert!(bad < 1_000, "memory has a bound");
+    };
+    assert_eq!(refused.kind(), ErrorKind::Full);
+    assert!(bad > 30, "they go on for long: {bad}");
+    let stats = rig.engine.stats();
+    assert_eq!((stats.operations_dead, stats.dead_letters), (0, 0));
+    assert!(stats.last_failure.unwrap().contains("the disk is full"));
+    assert!((0..good - 1).all(|n| rig.stored(&format!("good{n}")).is_some()));
+    letters.0.store(false, Ordering::Relaxed);
+    rig.settle();
+    assert_eq!((letters.1.take().len(), rig.engine.stats().operations_dead), (bad, bad as u64));
+    assert!(rig.engine.watermark() > first);
+    rig.index("more", "{}");
+    rig.settle();
+    assert!(rig.stored("more").is_some() && rig.stored(&format!("good{}", good - 1)).is_some());
 }
 
 #[test]

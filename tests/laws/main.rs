@@ -13,6 +13,7 @@
 mod support;
 
 mod laws;
+mod letters;
 mod named;
 mod numbers;
 mod refusals;

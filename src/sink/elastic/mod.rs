@@ -27,10 +27,12 @@ mod options;
 mod reading;
 mod request;
 mod response;
+mod standing;
 
 pub use options::{Auth, ElasticOptions, Versioning};
 #[cfg(fuzzing)]
 pub use response::outcomes as bulk_outcomes;
+pub use standing::Standing;
 
 use crate::{
     Base, BaseDocument, BaseKey, Batch, Error, ErrorKind, Item, Limits, Outcome, Result, Sink, Snapshot,
