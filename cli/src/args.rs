@@ -1,7 +1,9 @@
 //! The command line: what `--help` shows.
 
+mod letters;
 mod sink;
 
+pub use letters::{LettersCommand, LettersList, LettersReplay};
 pub use sink::{Server, SinkName};
 
 use crate::{estimate::Window, failure::Result as Tried, units};
@@ -111,6 +113,9 @@ pub enum Command {
     /// Look into the directory of a journal, and repair a damaged one
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Look at operations that a sink refused, and send them again
+    #[command(subcommand)]
+    DeadLetters(LettersCommand),
     /// Print a made-up stream of bulk operations, the same for the same seed
     Generate(Generate),
 }

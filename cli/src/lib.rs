@@ -3,12 +3,13 @@
 //! # Design
 //! Messages go to standard error, data to standard output. A command returns an exit status or a
 //! [`Failure`], and only [`run`] prints it. The engine is met in [`pond`], in the writers of
-//! [`replay`], in [`estimate`] and in [`journal`], nowhere else; the program uses its public interface alone.
+//! [`replay`], in [`dead_letters`], in [`estimate`] and in [`journal`], nowhere else; the program uses its public interface alone.
 
 // The command line, then the commands in the order of its help, then what they are made of.
 pub mod args;
 pub mod failure;
 
+pub mod dead_letters;
 pub mod estimate;
 pub mod generate;
 pub mod journal;
@@ -27,7 +28,7 @@ pub mod rejects;
 pub mod sync;
 pub mod units;
 
-use args::{Args, Command, JournalCommand};
+use args::{Args, Command, JournalCommand, LettersCommand};
 use clap::Parser;
 use failure::{Failure, WELL};
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ pub fn run() -> ExitCode {
         Command::Journal(JournalCommand::Inspect(args)) => journal::inspected(&args),
         Command::Journal(JournalCommand::Verify(args)) => journal::verify(&args),
         Command::Journal(JournalCommand::Repair(args)) => journal::repair(&args),
+        Command::DeadLetters(LettersCommand::List(args)) => dead_letters::list(&args),
+        Command::DeadLetters(LettersCommand::Replay(args)) => dead_letters::replay(&args),
         Command::Estimate(args) => estimate::run(&args),
         Command::Generate(args) => generate::run(&args).map(|()| WELL),
     };

@@ -71,7 +71,7 @@ impl Pond {
             (None, SinkName::Segments(directory)) => directory.join(DEAD_LETTERS),
             (None, _) => DEAD_LETTERS.into(),
         };
-        let letters = LateFile { path: dead_letters.clone(), file: Mutex::new(None) };
+        let letters = LateFile::new(dead_letters.clone());
         let mut builder = Engine::builder()
             .memory_bytes(args.memory)
             .max_delay(args.max_delay)
@@ -122,7 +122,7 @@ impl Pond {
 }
 
 /// A message about settings, in the words of the command line.
-fn with_flags(message: &str) -> String {
+pub fn with_flags(message: &str) -> String {
     FLAGS.into_iter().fold(message.to_owned(), |text, (setting, flag)| text.replace(setting, flag))
 }
 
@@ -146,9 +146,17 @@ fn fresh_directory(name: &Path) -> Result<PathBuf> {
 }
 
 /// A file of dead letters that is made when there is a first one.
-struct LateFile {
+#[derive(Debug)]
+pub struct LateFile {
     path: PathBuf,
     file: Mutex<Option<DeadLetterFile>>,
+}
+
+impl LateFile {
+    /// A file that is not there yet, or is added to.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, file: Mutex::new(None) }
+    }
 }
 
 impl DeadLetters for LateFile {

@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// Exit status of the second interrupt, which ends the program at once.
@@ -55,6 +56,12 @@ impl Stop {
 
 /// What a thread gave, or what it panicked with.
 pub type Caught<T> = thread::Result<T>;
+
+/// Waits: before something that failed is tried again.
+#[expect(clippy::disallowed_methods, reason = "this is where the program waits")]
+pub fn pause(time: Duration) {
+    thread::sleep(time);
+}
 
 /// Processors that threads may run on; one if that cannot be told.
 pub fn processors() -> usize {

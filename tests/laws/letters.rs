@@ -4,7 +4,9 @@ use crate::support::{
     action::OwnedAction,
     generate::{base, chain},
 };
-use millpond::{Base, BaseKey, DeadLetter, Engine, ErrorKind, NetOperation, Operation, Status, segments::SegmentSink};
+use millpond::{
+    Base, BaseKey, DeadLetter, Engine, ErrorKind, NetOperation, Operation, Status, segments::SegmentSink,
+};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,

@@ -8,7 +8,7 @@
 //! zstd is read by `ruzstd`, which is Rust: it keeps ahead of the writers, so the C library would gain nothing.
 //!
 //! # Invariants
-//! 1. A line in memory has at most [`LINE_BYTES_MAX`] bytes; the rest of a longer one is handed on in pieces.
+//! 1. A line in memory has at most [`LINE_BYTES_MAX`] bytes, or as many as were asked for; the rest of a longer one is handed on in pieces.
 //! 2. Every byte of the input is in exactly one line.
 
 mod zstd;
@@ -85,7 +85,11 @@ impl Source {
             Compression::Gzip => Box::new(MultiGzDecoder::new(whole)),
             Compression::Zstd => Box::new(zstd::Frames::new(whole)),
         };
-        Ok(Lines { text: BufReader::with_capacity(TEXT_BUFFER_BYTES, text), number: 0 })
+        Ok(Lines {
+            text: BufReader::with_capacity(TEXT_BUFFER_BYTES, text),
+            number: 0,
+            line_bytes_max: LINE_BYTES_MAX,
+        })
     }
 }
 
@@ -138,7 +142,7 @@ pub enum Piece {
     End,
     /// A whole line.
     Line,
-    /// The first [`LINE_BYTES_MAX`] bytes of a longer line; [`Lines::rest`] has the rest.
+    /// The first bytes, as many as are taken in, of a longer line; [`Lines::rest`] has the rest.
     TooLong,
 }
 
@@ -146,6 +150,8 @@ pub enum Piece {
 pub struct Lines {
     text: BufReader<Box<dyn Read + Send>>,
     number: u64,
+    /// The longest line that is taken in.
+    line_bytes_max: usize,
 }
 
 impl fmt::Debug for Lines {
@@ -155,6 +161,12 @@ impl fmt::Debug for Lines {
 }
 
 impl Lines {
+    /// The same, with lines of another length.
+    #[must_use]
+    pub fn up_to(self, line_bytes_max: usize) -> Self {
+        Self { line_bytes_max, ..self }
+    }
+
     /// The number of the line read last; the first is 1.
     pub fn number(&self) -> u64 {
         self.number
@@ -185,7 +197,7 @@ impl Lines {
                 return Ok(if line.is_empty() { Piece::End } else { Piece::Line });
             }
             let end = memchr::memchr(b'\n', text).map(|at| at + 1);
-            let room = LINE_BYTES_MAX - line.len();
+            let room = self.line_bytes_max - line.len();
             let taken = end.unwrap_or(text.len()).min(room);
             line.extend_from_slice(text.get(..taken).unwrap_or_default());
             self.text.consume(taken);
@@ -193,7 +205,7 @@ impl Lines {
                 self.number += 1;
                 return Ok(Piece::Line);
             }
-            if line.len() == LINE_BYTES_MAX {
+            if line.len() == self.line_bytes_max {
                 self.number += 1;
                 return Ok(Piece::TooLong);
             }

@@ -191,3 +191,42 @@ fn a_failed_sync_of_the_store_stops_the_replay_too() {
         goes_on_well(&place, &expected, fault);
     }
 }
+
+#[test]
+fn dead_letters_for_which_the_disk_has_no_room_for_a_while_are_written_then_and_nothing_is_lost() {
+    let test = "dead_letters_for_which_the_disk_has_no_room_for_a_while_are_written_then_and_nothing_is_lost";
+    let Some((place, _)) = place_to_strike(test) else { return };
+    let line = |verb: &str, id: &str, body: &str| {
+        format!("{{\"{verb}\":{{\"_index\":\"i\",\"_id\":\"{id}\"}}}}\n{body}\n")
+    };
+    let (upsert, inc) = (r#"{"inc":{"n":1},"doc_as_upsert":true}"#, r#"{"inc":{"n":1}}"#);
+    place.write("below", line("index", "a", r#"{"t":"here it is"}"#));
+    place.write(
+        "input",
+        [line("update", "a", inc), line("update", "a", inc), line("update", "b", upsert)].concat(),
+    );
+    place.well("replay below --sink segments:store --quiet");
+    // What lies below is damaged: an update of it can never be carried out.
+    let segment = place.path("store/0000000001.segment");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(4).position(|found| found == b"here").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    place.write("letters", "");
+    let mut command = Command::new("strace");
+    command.current_dir(place.path("")).args(["-f", "-qq", "-y", "-o", "trace"]);
+    command.arg("-P").arg(place.path("letters").canonicalize().unwrap());
+    command.args(["-e", "trace=write", "-e", "inject=write:error=ENOSPC:when=1..3"]);
+    command.arg(env!("CARGO_BIN_EXE_millpond"));
+    command.args("replay input --sink segments:store --dead-letters letters --report report".split(' '));
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert_eq!(place.read("trace").matches("(INJECTED)").count(), 3);
+    let report = place.json("report");
+    assert_eq!((&report["dead_letters"], &report["operations_in"]), (&1.into(), &3.into()), "{report}");
+    let letters = place.read("letters");
+    assert_eq!(letters.lines().count(), 1, "{letters}");
+    assert!(letters.contains(r#""operations":2"#) && letters.contains(r#"{"inc":{"n":2}}"#), "{letters}");
+    assert!(place.well("get store i b").contains(r#"{"n":1}"#));
+}

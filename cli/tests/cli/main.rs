@@ -6,6 +6,7 @@
 
 mod bad_directories;
 mod bad_lines;
+mod dead_letters;
 mod estimate;
 mod faults;
 mod flights;

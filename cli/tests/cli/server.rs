@@ -1,5 +1,8 @@
 //! Replays to real servers: `dev/check servers` starts them and runs this; without them each test says that it is skipped.
 
+mod letters;
+mod restart;
+
 use super::Place;
 use std::{
     collections::BTreeMap,
@@ -167,12 +170,18 @@ fn the_flights_at_a_server_are_those_of_a_replay_into_segments() {
     let remove = || ask("DELETE", &format!("{url}/{index}?ignore_unavailable=true"), String::new());
     remove();
     let flights = super::flights("flights-counters");
-    place.well(&format!("replay {flights} --sink segments:db --quiet"));
     // Many requests at once, of few operations each, and documents that are sent often.
     place.well(&format!(
         "replay {flights} --sink {url} --quiet --requests 4 --batch-ops 200 --max-delay 10ms --memory 1MiB --report report"
     ));
     assert!(place.json("report")["operations_out"].as_u64().unwrap() > 5_000);
+    are_the_flights(&url, index, &place);
+    remove();
+}
+
+/// The documents at the server are those of a replay into segments, counters included.
+fn are_the_flights(url: &str, index: &str, place: &Place) {
+    place.well(&format!("replay {} --sink segments:db --quiet", super::flights("flights-counters")));
     let scan = place.well("scan db");
     let lines: Vec<serde_json::Value> =
         scan.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -183,5 +192,4 @@ fn the_flights_at_a_server_are_those_of_a_replay_into_segments() {
         stored.as_object_mut().unwrap().remove("_millpond");
         assert_eq!(stored, line["_source"], "{}", line["_id"]);
     }
-    remove();
 }

@@ -81,3 +81,31 @@ fn ways_to_send_to_a_server_that_do_not_go_together_are_refused_with_the_reason(
         assert!(ran.stderr.contains(reason), "{arguments}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn a_file_is_no_directory_of_segments_and_the_flag_is_named() {
+    let place = Place::new();
+    place.write("input", documents(1));
+    place.write("file", "as it was");
+    for path in ["file", "file/db"] {
+        let ran = place.run(&format!("replay input --sink segments:{path}"));
+        assert_eq!(ran.status, 1, "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("--sink segments:{path}: ")), "{}", ran.stderr);
+        assert!(ran.stderr.contains("directory"), "{}", ran.stderr);
+        assert_eq!(place.read("file"), "as it was");
+    }
+}
+
+#[test]
+fn no_directory_of_segments_is_made_where_something_else_is_refused() {
+    let place = Place::new();
+    place.write("input", documents(1));
+    place.write("file", "as it was");
+    for (flags, status) in
+        [("--journal file", 1), ("--memory 1KiB", 2), ("--journal j --sync interval=1us", 2)]
+    {
+        let ran = place.run(&format!("replay input --sink segments:db {flags}"));
+        assert_eq!(ran.status, status, "{flags}: {}", ran.stderr);
+        assert!(!place.path("db").exists(), "{flags}");
+    }
+}
