@@ -6,9 +6,13 @@
 )]
 
 mod folding;
+mod indices;
 mod resolved;
+mod restart;
 mod server;
 mod single;
+mod statuses;
 #[path = "../support/mod.rs"]
 mod support;
 mod trouble;
+mod writers;

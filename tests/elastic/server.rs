@@ -62,7 +62,7 @@ pub(crate) fn on(name: &str, test: &str, run: impl FnOnce(&Server)) {
 }
 
 impl Server {
-    fn at(url: String) -> Self {
+    pub(crate) fn at(url: String) -> Self {
         let number = INDICES.fetch_add(1, Ordering::Relaxed);
         Self { url, index: format!("millpond-{}-{number}", std::process::id()) }
     }
