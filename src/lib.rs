@@ -167,4 +167,6 @@ mod papers {
     struct Architecture;
     #[doc = include_str!("../CONTRIBUTING.md")]
     struct Contributing;
+    #[doc = include_str!("../docs/embedded.md")]
+    struct Embedded;
 }

@@ -12,8 +12,11 @@ const PAPERS: &[&str] = &[
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/elastic.md",
+    "docs/embedded.md",
     "docs/format.md",
     "docs/journal.md",
+    "docs/program.md",
+    "docs/running-with-a-journal.md",
     "benches/README.md",
 ];
 
@@ -119,6 +122,83 @@ fn claims_left_behind(
     complaints
 }
 
+/// Where the program's command line is said.
+const ARGUMENTS: &[&str] = &["cli/src/args.rs", "cli/src/args/letters.rs", "cli/src/args/sink.rs"];
+
+/// Every line of a code block, and what stands in backquotes outside of them.
+fn code(paper: &str) -> Vec<&str> {
+    let mut in_block = false;
+    let mut found = quoted(paper);
+    for line in paper.lines() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        } else if in_block {
+            found.push(line);
+        }
+    }
+    found
+}
+
+/// The names of the program's commands and flags, as they are typed, by the names that the source gives them.
+fn command_line(source: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let is_upper = |c: char| c.is_ascii_uppercase();
+    let kebab = |name: &str| name.replace('_', "-");
+    let (mut commands, mut flags) =
+        (BTreeSet::from(["help".to_owned()]), BTreeSet::from(["--help".to_owned()]));
+    let mut in_commands = false;
+    for line in source.lines() {
+        if line.contains("enum ") {
+            in_commands = line.contains("Command {");
+        }
+        if let Some((name, _)) = line.strip_prefix("    pub ").and_then(|rest| rest.split_once(':')) {
+            flags.insert(format!("--{}", kebab(name)));
+        } else if in_commands && line.starts_with("    ") && line.trim_start().starts_with(is_upper) {
+            let name: String = line.trim_start().chars().take_while(char::is_ascii_alphanumeric).collect();
+            // A hyphen before each capital letter but the first.
+            let words = name.char_indices().map(|(at, c)| {
+                let hyphen = if at > 0 && c.is_ascii_uppercase() { "-" } else { "" };
+                format!("{hyphen}{}", c.to_ascii_lowercase())
+            });
+            commands.insert(words.collect());
+        }
+    }
+    (commands, flags)
+}
+
+/// Commands and flags of the program that a paper names and that are not there.
+fn commands_left_behind(
+    paper: &str,
+    (commands, flags): &(BTreeSet<String>, BTreeSet<String>),
+) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for code in code(paper) {
+        for (at, _) in code.match_indices("millpond ") {
+            if code[..at].ends_with(|c: char| c.is_alphanumeric() || "-_.".contains(c)) {
+                continue;
+            }
+            let typed = code[at..].split(['|', '#', ';', '&', '<']).next().unwrap_or_default();
+            let mut words =
+                typed.split_whitespace().skip(1).map(|word| word.trim_end_matches(['\\', '\'', '"', ',']));
+            let Some(command) =
+                words.next().filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+            else {
+                continue;
+            };
+            // Of a table: `inspect\` is what is left of inspect\|verify.
+            if !commands.contains(command) {
+                complaints.push(format!("millpond has no command {command}: {code}"));
+            }
+            let flagged =
+                words.filter(|word| word.starts_with("--")).map(|word| word.trim_matches(['[', ']']));
+            let unknown = flagged
+                .map(|word| word.split('=').next().unwrap_or(word))
+                .find(|flag| !flags.contains(*flag));
+            complaints.extend(unknown.map(|flag| format!("millpond has no flag {flag}: {code}")));
+        }
+    }
+    complaints
+}
+
 fn function_names() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for source in sources(&["src", "cli", "tests", "fuzz", "examples", "benches"]) {
@@ -142,13 +222,16 @@ fn no_tracked_file_names_a_machine_or_a_registry() {
 fn what_the_papers_name_is_there() {
     let functions = function_names();
     let exists = |path: &str| root().join(path).exists();
+    let arguments = ARGUMENTS.iter().map(|path| fs::read_to_string(root().join(path)).unwrap_or_default());
+    let typed = command_line(&arguments.collect::<String>());
     let mut complaints = Vec::new();
     for paper in PAPERS.iter().filter(|paper| exists(paper)) {
         let text = fs::read_to_string(root().join(paper)).unwrap();
         let folder = paper.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
         let found =
             claims_left_behind(&text, |path| exists(path) || exists(&format!("{folder}{path}")), &functions);
-        complaints.extend(found.into_iter().map(|complaint| format!("{paper}: {complaint}")));
+        let found = found.into_iter().chain(commands_left_behind(&text, &typed));
+        complaints.extend(found.map(|complaint| format!("{paper}: {complaint}")));
     }
     hold("A claim that the code has left behind is worse than none.", &complaints);
 }
@@ -175,5 +258,12 @@ fn the_rules_on_papers_bite() {
     let paper = "`src/x.rs` `src/y.rs` `a_test_that_is_there` `a_test_that_is_gone` [a](docs/z.md) [b](https://b)\n\
                  ```\n`src/z.rs`\n```\n";
     let complaints = claims_left_behind(paper, |path| path == "src/x.rs", &functions);
+    assert_eq!(complaints.len(), 3, "{complaints:?}");
+    let typed = command_line(
+        "pub enum Command {\n    Replay(Box<Replay>),\n    DeadLetters(Letters),\n}\npub enum Sink {\n    Null,\n}\n    pub max_delay: Duration,\n",
+    );
+    let paper = "`millpond replay FILE --max-delay 1s` `-p millpond --test x` `millpond null` `millpond dead-letters`\n\
+                 ```text\nx | millpond gone - --memory 1MiB\nmillpond replay --max-delay=1s | y --other # --more\n```\n";
+    let complaints = commands_left_behind(paper, &typed);
     assert_eq!(complaints.len(), 3, "{complaints:?}");
 }

@@ -22,10 +22,7 @@ use millpond::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 /// What a letter's flight was.
@@ -41,8 +38,6 @@ pub(crate) struct Flight {
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
     state: Mutex<State>,
-    /// What is abandoned from now on stands in the file that was read.
-    ended: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -50,12 +45,14 @@ struct State {
     out: HashMap<(String, String), Flight>,
     /// Those that the sink left, as it holds something newer.
     stale: HashSet<(String, String)>,
+    /// What is abandoned from now on stands in the file that was read.
+    has_ended: bool,
 }
 
 impl Flights {
     /// These go out next, and none of those before.
     pub(crate) fn begin(&self, flights: impl Iterator<Item = ((String, String), Flight)>) {
-        *self.state.lock() = State { out: flights.collect(), stale: HashSet::new() };
+        *self.state.lock() = State { out: flights.collect(), ..State::default() };
     }
 
     /// True where the sink said of a document's flight that it holds something newer.
@@ -65,8 +62,7 @@ impl Flights {
 
     /// No letter is written any more.
     pub(crate) fn end(&self) {
-        // ORDERING: the engine is dropped behind it, by the same thread.
-        self.ended.store(true, Ordering::Relaxed);
+        self.state.lock().has_ended = true;
     }
 
     fn find(&self, index: &str, id: &str) -> Option<Flight> {
@@ -152,7 +148,7 @@ pub(crate) struct AgainLetters {
 
 impl DeadLetters for AgainLetters {
     fn record(&self, letter: &DeadLetter<'_>) -> Result<()> {
-        if self.flights.ended.load(Ordering::Relaxed) {
+        if self.flights.state.lock().has_ended {
             return Err(Error::new(ErrorKind::Closed, "it stands in the file that was read"));
         }
         let Some(flight) = self.flights.find(letter.index, letter.id) else {

@@ -8,13 +8,11 @@ use super::letter::Letter;
 use crate::{
     failure::{Failure, Result},
     input::{Lines, Piece, Source},
-    message, units,
+    message,
+    progress::Progress,
+    units,
 };
-use std::{
-    io,
-    path::Path,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{io, path::Path};
 
 /// The longest letter that is read: one of the largest document, and what stands around it.
 const LETTER_BYTES_MAX: usize = 128 * 1024 * 1024;
@@ -34,7 +32,7 @@ impl Letters {
     /// Opens a file; `-` is standard input.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let source = Source::new(path);
-        let open = source.open(Arc::new(AtomicU64::new(0)));
+        let open = source.open(Progress::new(None, true).position());
         let lines = open.map_err(|error| Failure::io(format!("opening {source}"), &error))?;
         Ok(Self { lines: lines.up_to(LETTER_BYTES_MAX), source, line: Vec::new(), damaged: 0 })
     }

@@ -30,78 +30,93 @@ fn stored(url: &str, index: &str, id: &str) -> Value {
     source
 }
 
-#[test]
-fn letters_of_a_mapping_conflict_are_brought_in_once_it_is_mended_but_for_what_was_written_since() {
-    const TEST: &str = "dead letters that are sent again";
-    for name in ["OPENSEARCH", "ELASTICSEARCH"] {
-        let Some(url) = server(TEST, name) else { continue };
-        let index = &format!("millpond-letters-{}", std::process::id());
-        let (place, at) = (Place::new(), |path: &str| format!("{url}/{index}{path}"));
+/// A server, an index on it, and a place with letters of it.
+struct Scene {
+    url: String,
+    index: String,
+    place: Place,
+}
+
+impl Scene {
+    /// An index that refuses four of five operations, each of which is a letter.
+    fn refused(url: String) -> Self {
+        let index = format!("millpond-letters-{}", std::process::id());
+        let scene = Self { url, index, place: Place::new() };
         let mapping = json!({"mappings":{"properties":{"n":{"type":"integer"}}}});
-        ask("PUT", &at(""), mapping.to_string());
+        scene.ask("PUT", "", &mapping);
         let count = r#"{"doc":{"n":"x"},"inc":{"c":1},"doc_as_upsert":true}"#;
         let input = [
-            line("index", index, "put", r#"{"n":"x"}"#),
-            line("index", index, "put-since", r#"{"n":"x"}"#),
-            line("update", index, "count", count),
-            line("update", index, "count-since", count),
-            line("index", index, "good", r#"{"n":1}"#),
+            ("index", "put", r#"{"n":"x"}"#),
+            ("index", "put-since", r#"{"n":"x"}"#),
+            ("update", "count", count),
+            ("update", "count-since", count),
+            ("index", "good", r#"{"n":1}"#),
         ];
-        place.write("input", input.concat());
-        let replay =
-            |input: &str, flags: &str| place.run(&format!("replay {input} --sink {url} --quiet {flags}"));
-        let ran = replay("input", "--dead-letters letters");
-        assert_eq!(ran.status, 3, "{}", ran.stderr);
-        let listed = place.well("dead-letters list letters");
+        assert_eq!(scene.replay(&input), 3);
+        let listed = scene.place.well("dead-letters list letters");
         let is_total =
             |line: &str| line.contains("         4           4") && line.contains("parsing_exception");
         assert!(listed.lines().any(is_total), "{listed}");
+        scene
+    }
 
+    fn ask(&self, method: &str, path: &str, body: &Value) {
+        ask(method, &format!("{}/{}{path}", self.url, self.index), body.to_string());
+    }
+
+    /// Replays operations; the exit status.
+    fn replay(&self, operations: &[(&str, &str, &str)]) -> i32 {
+        let text: Vec<String> =
+            operations.iter().map(|(verb, id, body)| line(verb, &self.index, id, body)).collect();
+        self.place.write("input", text.concat());
+        let command = format!("replay input --sink {} --quiet --dead-letters letters", self.url);
+        self.place.run(&command).status
+    }
+
+    /// Replays the letters; the exit status is this, and each became this.
+    fn again(&self, flags: &str, status: i32, expected: &[(&str, &str)]) {
+        let ran = self.place.run(&format!("dead-letters replay letters --sink {} --json {flags}", self.url));
+        assert_eq!(ran.status, status, "{flags}: {}", ran.stderr);
+        expect(&ran.stdout, expected);
+    }
+
+    fn is(&self, id: &str, expected: &Value) {
+        assert_eq!(stored(&self.url, &self.index, id), *expected, "{}: {id}", self.url);
+    }
+}
+
+#[test]
+fn letters_of_a_mapping_conflict_are_brought_in_once_it_is_mended_but_for_what_was_written_since() {
+    for name in ["OPENSEARCH", "ELASTICSEARCH"] {
+        let Some(url) = server("dead letters that are sent again", name) else { continue };
+        let scene = Scene::refused(url);
         // Mended; and two documents are written since: one by somebody else, one by us.
-        let mended = json!({"properties":{"n":{"type":"integer","ignore_malformed":true}}});
-        ask("PUT", &at("/_mapping"), mended.to_string());
-        ask("PUT", &at("/_doc/put-since"), r#"{"n":7}"#.to_owned());
-        place
-            .write("since", line("update", index, "count-since", r#"{"inc":{"c":10},"doc_as_upsert":true}"#));
-        assert_eq!(replay("since", "").status, 0);
-
-        let again =
-            |flags: &str| place.run(&format!("dead-letters replay letters --sink {url} --json {flags}"));
-        let ran = again("");
-        assert_eq!(ran.status, 3, "{}", ran.stderr);
-        expect(
-            &ran.stdout,
-            &[
-                ("put", "created"),
-                ("put-since", "not_known"),
-                ("count", "created"),
-                ("count-since", "written_since"),
-            ],
+        scene.ask(
+            "PUT",
+            "/_mapping",
+            &json!({"properties":{"n":{"type":"integer","ignore_malformed":true}}}),
         );
-        let is = |id: &str, expected: Value| assert_eq!(stored(&url, index, id), expected, "{name}: {id}");
-        is("put", json!({"n":"x"}));
-        is("put-since", json!({"n":7}));
-        is("count", json!({"n":"x","c":1}));
-        is("count-since", json!({"c":10}));
+        scene.ask("PUT", "/_doc/put-since", &json!({"n":7}));
+        assert_eq!(scene.replay(&[("update", "count-since", r#"{"inc":{"c":10},"doc_as_upsert":true}"#)]), 0);
+        let untold = [("put-since", "not_known"), ("count-since", "written_since")];
+        scene.again("", 3, &[("put", "created"), ("count", "created"), untold[0], untold[1]]);
+        scene.is("put", &json!({"n":"x"}));
+        scene.is("put-since", &json!({"n":7}));
+        scene.is("count", &json!({"n":"x","c":1}));
+        scene.is("count-since", &json!({"c":10}));
 
         // Once more: nothing counts twice, also where documents that do not tell are taken for unchanged.
-        let existing = [
-            ("put", "updated"),
-            ("put-since", "updated"),
-            ("count", "replayed_before"),
-            ("count-since", "written_since"),
-        ];
-        let ran = again("--existing");
-        assert_eq!(ran.status, 3, "{}", ran.stderr);
-        expect(&ran.stdout, &existing);
-        is("count", json!({"n":"x","c":1}));
-        is("put-since", json!({"n":"x"}));
+        let known = [("count", "replayed_before"), ("count-since", "written_since")];
+        scene.again("", 3, &[("put", "not_known"), untold[0], known[0], known[1]]);
+        scene.again("--existing", 3, &[("put", "updated"), ("put-since", "updated"), known[0], known[1]]);
+        scene.is("put-since", &json!({"n":"x"}));
+        scene.is("count", &json!({"n":"x","c":1}));
 
-        let ran = again("--force");
-        assert_eq!(ran.status, 0, "{}", ran.stderr);
-        is("count", json!({"n":"x","c":2}));
-        is("count-since", json!({"n":"x","c":11}));
-        ask("DELETE", &at(""), String::new());
+        let all = ["put", "put-since", "count", "count-since"].map(|id| (id, "updated"));
+        scene.again("--force", 0, &all);
+        scene.is("count", &json!({"n":"x","c":2}));
+        scene.is("count-since", &json!({"n":"x","c":11}));
+        scene.ask("DELETE", "", &Value::Null);
     }
 }
 

@@ -38,7 +38,7 @@ fn the_flights_at_a_server_that_is_killed_in_mid_run_are_those_of_a_replay_into_
     ask("DELETE", &format!("{url}/{index}?ignore_unavailable=true"), String::new());
     let flights = super::super::flights("flights-counters");
     let arguments = format!(
-        "replay {flights} --sink {url} --quiet --requests 2 --batch-ops 500 --max-delay 50ms --memory 2MiB \
+        "replay {flights} --sink {url} --quiet --requests 2 --batch-ops 500 --max-delay 100ms --memory 8MiB \
          --late-request-bound 100ms --report report"
     );
     let mut replay =
