@@ -51,6 +51,7 @@ impl Rig {
             batch_operations: 100,
             shards: 2,
             drain_threads: threads,
+            adaptive: true,
             keep_known: true,
             full: Full::Wait(LONG),
             seed: Some(7),
