@@ -131,7 +131,9 @@ pub use stats::{BatchStats, IndexStats, JournalStats, Stats};
 /// A sink on Elasticsearch and OpenSearch servers (feature `elastic`).
 #[cfg(feature = "elastic")]
 pub mod elastic {
-    pub use crate::sink::elastic::{Auth, ElasticOptions, ElasticSink, Standing, Versioning};
+    pub use crate::sink::elastic::{
+        Answered, Auth, ElasticOptions, ElasticSink, Method, Sent, Standing, Versioning,
+    };
 }
 
 /// The embedded store: [`SegmentSink`](segments::SegmentSink) writes and reads it, [`SegmentReader`](segments::SegmentReader)

@@ -13,11 +13,11 @@
 use super::options::{Auth, ElasticOptions};
 use crate::{
     Error, ErrorKind, Result,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 use std::{fmt, io, sync::Arc, time::Duration};
 use ureq::{
-    Agent, Timeout,
+    Agent, RequestBuilder, Timeout,
     http::{HeaderMap, HeaderValue, Uri, header},
     tls::{PemItem, RootCerts, TlsConfig, parse_pem},
 };
@@ -33,9 +33,15 @@ const USER_AGENT: &str = concat!("millpond/", env!("CARGO_PKG_VERSION"));
 
 /// Which method a request has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
+pub enum Method {
+    /// Without a body.
+    Get,
+    /// With a body.
     Post,
+    /// With a body.
     Put,
+    /// Without a body.
+    Delete,
 }
 
 /// What a server answered.
@@ -64,6 +70,9 @@ pub(super) struct Client {
     next: AtomicUsize,
     headers: HeaderMap,
     compresses: bool,
+    /// What has reached a server, and the bytes of its bodies as they went.
+    requests: AtomicU64,
+    request_bytes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -101,7 +110,20 @@ impl Client {
             headers.insert(header::AUTHORIZATION, authorization(auth)?);
         }
         let agent = config.build().new_agent();
-        Ok(Self { agent, nodes, next: AtomicUsize::new(0), headers, compresses: options.compresses })
+        Ok(Self {
+            agent,
+            nodes,
+            next: AtomicUsize::new(0),
+            headers,
+            compresses: options.compresses,
+            requests: AtomicU64::new(0),
+            request_bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// How many requests may have reached a server, and the bytes of their bodies as they went.
+    pub(super) fn sent(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.request_bytes.load(Ordering::Relaxed))
     }
 
     /// Sends a request, and waits for its answer.
@@ -142,6 +164,9 @@ impl Client {
             let failed = sent.as_ref().err().filter(|failure| failure.is_unsent);
             node.is_away.store(failed.is_some(), Ordering::Relaxed);
             if failed.is_none() {
+                let bytes = packed.as_deref().unwrap_or(body).len() as u64;
+                self.requests.fetch_add(1, Ordering::Relaxed);
+                self.request_bytes.fetch_add(bytes, Ordering::Relaxed);
                 return sent;
             }
             last = Some(sent);
@@ -166,18 +191,23 @@ impl Client {
             let is_too_long = matches!(error, ureq::Error::BodyExceedsLimit(_));
             Failure { reason: format!("{}: {error}", node.url), is_unsent, is_too_long }
         };
-        let mut request = match method {
-            Method::Post => self.agent.post(&url),
-            Method::Put => self.agent.put(&url),
-        };
-        if let Some(headers) = request.headers_mut() {
-            headers.extend(self.headers.clone());
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-            if is_packed {
-                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let sent = match method {
+            Method::Get => self.with_headers(self.agent.get(&url)).call(),
+            Method::Delete => self.with_headers(self.agent.delete(&url)).call(),
+            Method::Post | Method::Put => {
+                let request =
+                    if method == Method::Put { self.agent.put(&url) } else { self.agent.post(&url) };
+                let mut request = self.with_headers(request);
+                if let Some(headers) = request.headers_mut() {
+                    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+                    if is_packed {
+                        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                    }
+                }
+                request.send(body)
             }
-        }
-        let mut response = request.send(body).map_err(fail)?;
+        };
+        let mut response = sent.map_err(fail)?;
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
         let body = response
@@ -187,6 +217,14 @@ impl Client {
             .read_to_vec()
             .map_err(|error| Failure { is_unsent: false, ..fail(error) })?;
         Ok(Answer { status, retry_after, body })
+    }
+
+    /// A request that says who we are.
+    fn with_headers<B>(&self, mut request: RequestBuilder<B>) -> RequestBuilder<B> {
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.headers.clone());
+        }
+        request
     }
 }
 

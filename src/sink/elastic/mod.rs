@@ -21,6 +21,7 @@
 //! # Locking
 //! LOCK: `trouble` is taken alone, and never across a request.
 
+mod ask;
 mod client;
 mod fence;
 mod options;
@@ -29,6 +30,8 @@ mod request;
 mod response;
 mod standing;
 
+pub use ask::{Answered, Sent};
+pub use client::Method;
 pub use options::{Auth, ElasticOptions, Versioning};
 #[cfg(fuzzing)]
 pub use response::outcomes as bulk_outcomes;
@@ -42,7 +45,7 @@ use crate::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
-use client::{Answer, Client, Failure, Method};
+use client::{Answer, Client, Failure};
 use options::Mode;
 use reading::Reader;
 use request::Style;
