@@ -1,8 +1,10 @@
 //! The command line: what `--help` shows.
 
+mod impact;
 mod letters;
 mod sink;
 
+pub use impact::Impact;
 pub use letters::{LettersCommand, LettersList, LettersReplay};
 pub use sink::{Server, SinkName};
 
@@ -16,6 +18,7 @@ Examples:
   millpond replay                                     fold the bundled year of flights into ./millpond-data
   millpond replay bulk.ndjson.gz --sink segments:db   fold a file of bulk lines into segments
   millpond estimate bulk.ndjson.gz                    what folding them would save
+  millpond impact --sink http://127.0.0.1:9200        what folding them saves a server, measured on it
   millpond get db aircraft N14228                     one document
   millpond scan db --index aircraft --limit 3         documents in order of id
 
@@ -102,6 +105,8 @@ pub enum Command {
     Replay(Box<Replay>),
     /// Compute what folding bulk operations would save, without sending anything
     Estimate(Estimate),
+    /// Measure what folding saves a server: the same input sent plainly and folded, compared in work and in documents
+    Impact(Box<Impact>),
     /// Print one document of a segment directory
     Get(Get),
     /// Print the documents of a segment directory, in order

@@ -3,7 +3,8 @@
 //! # Design
 //! Messages go to standard error, data to standard output. A command returns an exit status or a
 //! [`Failure`], and only [`run`] prints it. The engine is met in [`pond`], in the writers of
-//! [`replay`], in [`dead_letters`], in [`estimate`] and in [`journal`], nowhere else; the program uses its public interface alone.
+//! [`replay`], in [`dead_letters`], in [`estimate`], in [`impact`] and in [`journal`], nowhere else; the program uses its public
+//! interface alone.
 
 // The command line, then the commands in the order of its help, then what they are made of.
 pub mod args;
@@ -12,6 +13,7 @@ pub mod failure;
 pub mod dead_letters;
 pub mod estimate;
 pub mod generate;
+pub mod impact;
 pub mod journal;
 pub mod replay;
 pub mod store;
@@ -47,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::DeadLetters(LettersCommand::List(args)) => dead_letters::list(&args),
         Command::DeadLetters(LettersCommand::Replay(args)) => dead_letters::replay(&args),
         Command::Estimate(args) => estimate::run(&args),
+        Command::Impact(args) => impact::run(&args),
         Command::Generate(args) => generate::run(&args).map(|()| WELL),
     };
     match result {

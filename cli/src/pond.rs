@@ -14,12 +14,13 @@ pub use millpond::{
 };
 
 use crate::{
-    args::{Replay, SinkName},
+    args::{Impact, Replay, SinkName},
     failure::{Failure, Result},
     sync::Mutex,
 };
 use millpond::{
     Base, DeadLetter, DeadLetterFile, DeadLetters, ErrorKind, Full, Journal, NdjsonSink, NullSink, Sink,
+    elastic::ElasticSink,
 };
 use std::{
     fs, io,
@@ -119,6 +120,29 @@ impl Pond {
     pub fn is_reader_gone(&self) -> bool {
         self.stdout.as_ref().is_some_and(|sink| sink.is_broken_pipe())
     }
+}
+
+/// An engine over a server that is measured.
+pub fn over_server(
+    args: &Impact,
+    sink: &Arc<ElasticSink>,
+    max_delay: Duration,
+    letters: Arc<dyn DeadLetters>,
+) -> Result<Engine> {
+    Engine::builder()
+        .memory_bytes(args.memory)
+        .max_delay(max_delay)
+        .late_request_bound(args.server.late_request_bound)
+        .batch_operations(args.batch_ops.get())
+        .drain_threads(args.server.requests.get())
+        .adaptive(!args.server.fixed)
+        .dead_letters(letters)
+        .full(Full::Wait(SUBMIT_WAIT))
+        .build(Arc::clone(sink) as Arc<dyn Sink>, Some(Arc::clone(sink) as Arc<dyn Base>))
+        .map_err(|error| match error.kind() {
+            ErrorKind::Config => Failure::Usage(with_flags(error.message())),
+            _ => Failure::from(error),
+        })
 }
 
 /// A message about settings, in the words of the command line.

@@ -54,14 +54,14 @@ impl Stop {
     }
 }
 
-/// What a thread gave, or what it panicked with.
-pub type Caught<T> = thread::Result<T>;
-
-/// Waits, before something that failed is tried again.
+/// Waits so long, where there is nothing that would tell of an end: a server is asked again.
 pub fn pause(time: Duration) {
-    // Nobody sends anything: it ends when the time is over.
+    // Nobody ever sends: it is the deadline that ends it.
     let _ = crossbeam_channel::never::<()>().recv_timeout(time);
 }
+
+/// What a thread gave, or what it panicked with.
+pub type Caught<T> = thread::Result<T>;
 
 /// Processors that threads may run on; one if that cannot be told.
 pub fn processors() -> usize {

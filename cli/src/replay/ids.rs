@@ -9,8 +9,8 @@ const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// Characters of a made-up id: 120 bits, as Elasticsearch's.
 const ID_CHARACTERS: u32 = 20;
 
-/// Makes up ids: a random start and a count.
-#[derive(Debug)]
+/// Makes up ids: a random start and a count. A clone makes the same ones.
+#[derive(Clone, Debug)]
 pub(crate) struct Ids {
     start: u64,
     count: u64,

@@ -16,7 +16,7 @@ use std::{io, sync::Arc};
 
 /// Submits the operations of one thread.
 #[derive(Debug)]
-pub(super) struct Submitter {
+pub(crate) struct Submitter {
     engine: Engine,
     /// With a journal, the handle of each input.
     handles: Vec<Source>,
@@ -31,18 +31,18 @@ pub(super) struct Submitter {
 
 /// What was accepted.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct End {
+pub(crate) struct End {
     /// Distinct keys among the operations that were accepted. No other submitter has seen them.
-    pub(super) documents: u64,
+    pub(crate) documents: u64,
     /// Bytes of the operations that were accepted, as bulk lines.
-    pub(super) bytes_in: u64,
+    pub(crate) bytes_in: u64,
     /// Operations that an earlier run had accepted, by the journal.
-    pub(super) seen: u64,
+    pub(crate) seen: u64,
 }
 
 impl Submitter {
     /// `handles` are those of all inputs, or none. `distinct_capacity` hashes are held in memory to count keys.
-    pub(super) fn new(
+    pub(crate) fn new(
         engine: Engine,
         handles: Vec<Source>,
         rejects: Arc<Rejects>,
@@ -65,7 +65,7 @@ impl Submitter {
 
     /// Submits operations of one source as a batch, all of them. After a stop, as long as the engine takes them at
     /// once.
-    pub(super) fn take_in(&mut self, mut queued: &[Queued<'_>], source: usize) -> Result {
+    pub(crate) fn take_in(&mut self, mut queued: &[Queued<'_>], source: usize) -> Result {
         if let Some(mark) = self.handles.get(source).and_then(Source::mark) {
             let (seen, new) = queued.split_at(queued.partition_point(|queued| queued.line <= mark));
             self.seen += seen.len() as u64;
@@ -82,7 +82,7 @@ impl Submitter {
     }
 
     /// What was accepted, when all is submitted.
-    pub(super) fn end(self) -> Result<End> {
+    pub(crate) fn end(self) -> Result<End> {
         let documents = self.distinct.count().map_err(|error| uncounted(&error))?;
         Ok(End { documents, bytes_in: self.bytes_in, seen: self.seen })
     }

@@ -11,6 +11,7 @@ mod estimate;
 mod faults;
 mod flights;
 mod generate;
+mod impact;
 mod inputs;
 mod interrupt;
 mod journal;

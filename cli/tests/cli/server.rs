@@ -36,7 +36,7 @@ impl Random {
 }
 
 /// A server, by the variable that holds its address.
-fn server(test: &str, name: &str) -> Option<String> {
+pub(super) fn server(test: &str, name: &str) -> Option<String> {
     let variable = format!("MILLPOND_{name}");
     let url = env::var(&variable).ok();
     if url.is_none() {
@@ -47,7 +47,7 @@ fn server(test: &str, name: &str) -> Option<String> {
     url
 }
 
-fn ask(method: &str, url: &str, body: String) -> serde_json::Value {
+pub(super) fn ask(method: &str, url: &str, body: String) -> serde_json::Value {
     let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
     let request =
         ureq::http::Request::builder().method(method).uri(url).header("content-type", "application/json");
