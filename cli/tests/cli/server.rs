@@ -22,8 +22,8 @@ const KILLS_OF_ROUND: u32 = 20;
 /// Kills in all, where `MILLPOND_KILLS` does not say.
 const KILLS: u32 = 20;
 
-/// The way that is killed less often than the others: after a crash it knows by the same means what is there.
-const EXTERNAL_SHARE: u32 = 4;
+/// Of how many kills of the usual way the other ways have one: after a crash they know by the same means what is there.
+const OTHERS_SHARE: u32 = 4;
 
 /// Numbers that do not repeat soon.
 struct Random(u64);
@@ -108,7 +108,7 @@ fn a_replay_to_a_server_killed_at_random_ends_with_exact_counters_and_lists() {
 
 #[test]
 fn a_resolving_replay_killed_at_random_ends_with_exact_counters_and_lists() {
-    killed_at_random("kills of a resolving replay", "resolve", "--resolve", 1);
+    killed_at_random("kills of a resolving replay", "resolve", "--resolve", OTHERS_SHARE);
 }
 
 #[test]
@@ -117,17 +117,17 @@ fn a_replay_with_versions_of_its_own_killed_at_random_ends_with_exact_counters_a
         "kills of a replay with versions of its own",
         "external",
         "--resolve --versioning external",
-        EXTERNAL_SHARE,
+        OTHERS_SHARE,
     );
 }
 
 /// `flags`: how it is sent. `share`: one kill of so many.
-fn killed_at_random(test: &str, name: &str, flags: &str, share: u32) {
-    let Some(url) = server(test, "OPENSEARCH") else { return };
+fn killed_at_random(title: &str, name: &str, flags: &str, share: u32) {
+    let Some(url) = server(title, "OPENSEARCH") else { return };
     let kills: u32 = env::var("MILLPOND_KILLS").map_or(KILLS, |text| text.parse().unwrap());
     let kills = kills.div_ceil(share);
     let seed: u64 = env::var("MILLPOND_SEED").map_or(1, |text| text.parse().unwrap());
-    println!("{test}: MILLPOND_SEED={seed}");
+    println!("{title}: MILLPOND_SEED={seed}");
     let (mut random, place) = (Random(seed), Place::on_disk());
     let (mut landed, mut round) = (0, 0);
     while landed < kills {
@@ -160,7 +160,7 @@ fn killed_at_random(test: &str, name: &str, flags: &str, share: u32) {
         );
         ask("DELETE", &format!("{url}/{index}"), String::new());
     }
-    println!("{test}: {landed} kills in {round} rounds");
+    println!("{title}: {landed} kills in {round} rounds");
 }
 
 #[test]
