@@ -8,9 +8,9 @@
 //!                                        └─► told, and not sent
 //! ```
 //! A letter's operation is older than what was accepted and sent on its document afterwards. Applied now it would take effect
-//! in another order: an old document over a newer one. So [`evidence`] weighs what the sink holds of each document, and only what
+//! in another order: an old document over a newer one. So `evidence` weighs what the sink holds of each document, and only what
 //! is known to have nothing newer above it goes out by itself. It goes out as the flight it was, with its own sequence numbers and its
-//! engine's id ([`again`]), so that the sink's own defences hold: a repeat is a repeat.
+//! engine's id (`again`), so that the sink's own defences hold: a repeat is a repeat.
 //!
 //! # Why not the time of the letter
 //! A letter says when it was written. No server says when a document was.

@@ -6,14 +6,14 @@
 //! input ─────┤                                                    ├─► compared, document by document
 //!            └► engine, sink ─► millpond-impact-…-folded-M-INDEX ─┘
 //! ```
-//! The same input goes to the same server twice, over and over: as it came, by a plain bulk client ([`plain`]), and folded by
-//! the engine as a replay has it ([`folded`]). Each run has indices of its own, made alike and empty ([`indices`]), and is measured by
-//! what the server counts, what its process takes, and what we take ([`bench`]). All documents are compared at the end ([`check`]).
-//! What comes out is a table, a JSON object ([`report`]) and a page ([`page`]).
+//! The same input goes to the same server twice, over and over: as it came, by a plain bulk client (`plain`), and folded by
+//! the engine as a replay has it (`folded`). Each run has indices of its own, made alike and empty (`indices`), and is measured by
+//! what the server counts, what its process takes, and what we take (`bench`). All documents are compared at the end (`check`).
+//! What comes out is a table, a JSON object (`report`) and a page (`page`).
 //!
 //! # What makes it a fair comparison
 //! - Both sides read the same file the same way, and send bulks of the same size to indices of the same settings.
-//! - The plain client is as good as one can be written ([`plain`] says where it is even favoured). It has one request out, since
+//! - The plain client is as good as one can be written (`plain` says where it is even favoured). It has one request out, since
 //!   with several of them updates of one document arrive in another order than they were made.
 //! - The first run of each, in which a server compiles what it will need often, does not count. The others take turns, so that a
 //!   machine that gets slower slows both, and medians are told.
