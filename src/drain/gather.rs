@@ -49,6 +49,15 @@ struct Gather<'a> {
     is_any: bool,
 }
 
+/// Why no more was taken from a shard.
+enum TookFrom {
+    AllOfIt,
+    /// It has more, and others have their turn.
+    ItsShare,
+    /// The batch is full.
+    WhatFits,
+}
+
 impl Drain {
     /// Finds something to do: the first half of a cycle.
     pub(crate) fn begin(&self) -> Result<Begun> {
@@ -228,42 +237,65 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// Walks the shards, a demand at a time, until the batch is full; true if it is.
+    /// Walks the shards, a demand at a time, until the batch is full; true if it is. What leaves by its age leaves in
+    /// rounds, a share of the batch from each shard: so batches hold what came at about the same time, wherever it lies.
+    /// Keys that follow each other then reach the sink side by side, and a server finds out with less work that it does not have them.
     fn walk(&mut self, pick: Pick<'_>, demands: &[Demand], first: usize, flush_to: &[u64]) -> bool {
         let count = self.drain.bank.shard_count();
         let demand = |demand: Option<&Demand>, shard: usize| match demand {
             Some(demand) => *demand,
             None => Demand::UpTo { seq: flush_to.get(shard).copied().unwrap_or(0) },
         };
+        let share = self.operations_left.div_ceil(count.max(1)).max(TAKE_MAX);
         for wanted in demands.iter().map(Some).chain([None]) {
-            for shard in (first..count).chain(0..first.min(count)) {
-                if self.take_from(shard, pick, demand(wanted, shard)) {
-                    self.drain.scheduler.lock().stopped_at(shard);
-                    return true;
+            let most = match wanted {
+                // How much of these a shard gives is theirs to say.
+                Some(Demand::Urgent | Demand::Pressure { .. }) => usize::MAX,
+                _ => share,
+            };
+            let mut has_more = true;
+            while std::mem::take(&mut has_more) {
+                for shard in (first..count).chain(0..first.min(count)) {
+                    match self.take_from(shard, pick, demand(wanted, shard), most) {
+                        TookFrom::AllOfIt => {}
+                        TookFrom::ItsShare => has_more = true,
+                        TookFrom::WhatFits => {
+                            self.drain.scheduler.lock().stopped_at(shard);
+                            return true;
+                        }
+                    }
                 }
             }
         }
         false
     }
 
-    /// Takes what a shard has for a demand, a few at a time so that nobody waits long for its lock. True where it
-    /// stopped for lack of room.
-    fn take_from(&mut self, shard: usize, pick: Pick<'_>, mut demand: Demand) -> bool {
+    /// Takes what a shard has for a demand, and no more than so many operations, a few at a time so that nobody waits long
+    /// for its lock.
+    fn take_from(&mut self, shard: usize, pick: Pick<'_>, mut demand: Demand, most: usize) -> TookFrom {
+        let mut left = most;
         loop {
             let Self { drain, now_us, taken, .. } = self;
             taken.prepare(TAKE_MAX);
-            let operations = self.operations_left.min(TAKE_MAX);
+            let operations = self.operations_left.min(left).min(TAKE_MAX);
             let mut few = Room { bytes: self.bytes_left, operations, pick };
             let has_more = drain.bank.with(shard, |shard| shard.take(demand, *now_us, &mut few, taken));
-            (self.bytes_left, self.operations_left) =
-                (few.bytes, self.operations_left - (operations - few.operations));
+            let took = operations - few.operations;
+            (self.bytes_left, self.operations_left) = (few.bytes, self.operations_left - took);
+            left -= took;
             if let Demand::Pressure { bytes } = &mut demand {
                 let weight: usize = taken.flights.iter().map(Flight::weight).sum();
                 *bytes = bytes.saturating_sub(weight);
             }
             self.sort_out();
-            if !has_more || self.is_full || self.operations_left == 0 || self.bytes_left == 0 {
-                return has_more || self.is_full;
+            if self.is_full || (has_more && (self.operations_left == 0 || self.bytes_left == 0)) {
+                return TookFrom::WhatFits;
+            }
+            if !has_more {
+                return TookFrom::AllOfIt;
+            }
+            if left == 0 {
+                return TookFrom::ItsShare;
             }
         }
     }
