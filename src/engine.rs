@@ -204,8 +204,7 @@ impl Engine {
     }
 
     fn read_one(&self, key: BaseKey<'_>) -> Result<Option<Document>> {
-        let found = view::read(&self.shared.bank, self.shared.base.as_deref(), std::iter::once(key));
-        found.into_iter().next().unwrap_or(Ok(None))
+        view::read_one(&self.shared.bank, self.shared.base.as_deref(), key)
     }
 
     /// The documents of several keys, in the order asked. The base is read once for all that need it.

@@ -45,7 +45,18 @@ struct Wanted<'a> {
     layers: Layers,
 }
 
-/// Reads keys as if every accepted operation had been applied. One read of the base for all that need it.
+/// Reads a key as if every accepted operation had been applied.
+pub(crate) fn read_one(bank: &Bank, base: Option<&dyn Base>, key: BaseKey<'_>) -> Result<Option<Document>> {
+    let wanted = Wanted { key, layers: layers(bank, key) };
+    if !wanted.needs_base() {
+        return Ok(wanted.layers.over_known());
+    }
+    let base = base.ok_or_else(|| no_base(key))?;
+    let found = base.read(&[wanted.below()]).into_iter().next().unwrap_or_else(too_few)?;
+    wanted.over(found, bank, base)
+}
+
+/// Reads several. One read of the base for all that need it.
 pub(crate) fn read<'a>(
     bank: &Bank,
     base: Option<&dyn Base>,
