@@ -1,6 +1,9 @@
-//! Messages to people, on standard error; coloured only on a terminal, and never where `NO_COLOR` is set.
+//! Messages to people, on standard error; coloured only on a terminal, and never where `NO_COLOR` is set. And what a command was
+//! asked to report, on standard output, plain.
 
+use crate::failure::{Failure, Result};
 use anstyle::{AnsiColor, Style};
+use std::io::{self, Write};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -18,4 +21,11 @@ pub fn warning(text: &str) {
 /// Prints a note.
 pub fn note(text: &str) {
     anstream::eprintln!("{text}");
+}
+
+/// Prints what a command was asked to report.
+pub fn report(text: &str) -> Result {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::stdout(&error))
 }

@@ -41,11 +41,7 @@ use crate::{
 use crossbeam_channel::unbounded;
 use estimator::{Estimated, Estimator, Found};
 use report::Report;
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// The data that is read when no file is named.
 const BUNDLED: &str = "data/flights.ndjson.zst";
@@ -138,11 +134,7 @@ fn read(
 /// Prints the report, and decides the exit status.
 fn finish(report: &Report<'_>, failure: Option<Failure>) -> Result<u8> {
     let text = if report.args.json { report.json() } else { report.table() };
-    let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::stdout(&error))?;
+    message::report(&text)?;
     let overflows: Vec<&Estimated> = report.estimate.sizes.iter().filter(|size| size.is_overflow()).collect();
     for Estimated { window, found } in &overflows {
         if let Found::Overflow { operations } = found {

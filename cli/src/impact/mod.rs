@@ -56,12 +56,7 @@ use bench::Bench;
 use machine::Machine;
 use report::Report;
 use server::Server;
-use std::{
-    env,
-    fs::File,
-    io::{self, Write},
-    path::Path,
-};
+use std::{env, fs::File, io::Write, path::Path};
 
 /// The data that is read when no file is named.
 const BUNDLED: &str = "data/flights.ndjson.zst";
@@ -125,11 +120,7 @@ fn create(path: &Path) -> Result<File> {
 /// Prints the report, and decides the exit status.
 fn finish(report: &Report<'_>) -> Result<u8> {
     let text = if report.args.json { report.json() } else { report.table() };
-    let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::stdout(&error))?;
+    message::report(&text)?;
     let compared = &report.results.compared;
     if compared.wrong() == 0 {
         return Ok(WELL);
