@@ -171,7 +171,7 @@ pub struct Replay {
     /// Where folded operations go: segments:DIR, ndjson:FILE (- is standard output), null, or the address of an Elasticsearch
     /// or OpenSearch server, http://HOST:PORT or https://HOST:PORT, once for each of its nodes [default: segments in a fresh
     /// directory ./millpond-data]
-    #[arg(long, value_name = "SINK", value_parser = sink::parse)]
+    #[arg(long, value_name = "SINK", value_parser = sink::Parser(sink::parse))]
     pub sink: Vec<SinkName>,
 
     /// How a server is reached.

@@ -39,7 +39,7 @@ pub struct Impact {
     pub input: Option<PathBuf>,
 
     /// The address of an Elasticsearch or OpenSearch server, http://HOST:PORT or https://HOST:PORT, once for each of its nodes
-    #[arg(long, value_name = "URL", required = true, value_parser = address)]
+    #[arg(long, value_name = "URL", required = true, value_parser = sink::Parser(address))]
     pub sink: Vec<SinkName>,
 
     /// How the server is reached.

@@ -62,7 +62,7 @@ pub struct LettersReplay {
 
     /// Where they go: segments:DIR, ndjson:FILE (- is standard output), null, or the address of a server, http://HOST:PORT or
     /// https://HOST:PORT, once for each of its nodes
-    #[arg(long, value_name = "SINK", value_parser = sink::parse, required = true)]
+    #[arg(long, value_name = "SINK", value_parser = sink::Parser(sink::parse), required = true)]
     pub sink: Vec<SinkName>,
 
     /// Send also to documents of a server that exist and do not tell whether they were written since

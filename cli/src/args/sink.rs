@@ -4,10 +4,12 @@ use crate::{
     failure::{Failure, Result as Tried},
     units,
 };
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::{Args as ClapArgs, ValueEnum, builder::TypedValueParser, error::ErrorKind};
 use millpond::elastic::{Auth, ElasticOptions, ElasticSink, Versioning};
 use std::{
-    env, fmt, fs,
+    env,
+    ffi::OsStr,
+    fmt, fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
@@ -69,6 +71,27 @@ impl fmt::Display for SinkName {
     }
 }
 
+/// Reads the values of `--sink`. Parsers of clap that are functions have a value that is refused repeated in the message, and an
+/// address may hold a password.
+#[derive(Clone)]
+pub(super) struct Parser(pub(super) fn(&str) -> Result<SinkName, String>);
+
+impl TypedValueParser for Parser {
+    type Value = SinkName;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<SinkName, clap::Error> {
+        let name = value.to_str().ok_or("it is not UTF-8".to_owned()).and_then(self.0);
+        name.map_err(|reason| {
+            clap::Error::raw(ErrorKind::ValueValidation, format!("--sink: {reason}\n")).with_cmd(command)
+        })
+    }
+}
+
 pub(super) fn parse(text: &str) -> Result<SinkName, String> {
     match text.split_once(':') {
         None if text == "null" => Ok(SinkName::Null),
@@ -80,7 +103,13 @@ pub(super) fn parse(text: &str) -> Result<SinkName, String> {
             ElasticSink::new(&[text], &ElasticOptions::new()).map_err(|error| error.message().to_owned())?;
             Ok(SinkName::Server(vec![text.to_owned()]))
         }
-        _ => Err("a sink is segments:DIR, ndjson:FILE, ndjson:-, null or http://HOST:PORT".to_owned()),
+        other => {
+            // What follows may be an address with a password.
+            let kind = other.map_or(text, |(kind, _)| kind);
+            Err(format!(
+                "{kind:?} is no kind of sink, or needs a name: segments:DIR, ndjson:FILE, ndjson:-, null or http://HOST:PORT"
+            ))
+        }
     }
 }
 

@@ -139,6 +139,7 @@ fn wrong_arguments_are_wrong_usage_and_name_the_flag() {
         let ran = place.run(&arguments);
         assert_eq!(ran.status, 2, "{arguments}: {}", ran.stderr);
         assert!(ran.stderr.contains(part), "{arguments}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("password"), "{arguments}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{arguments}");
     }
 }

@@ -33,7 +33,7 @@ use serde_json::value::RawValue;
 use std::{borrow::Cow, collections::HashSet};
 
 /// Documents of one request.
-const KEYS_MAX: usize = 1_000;
+pub(super) const KEYS_MAX: usize = 1_000;
 /// Bytes of one request, or those of a single key.
 const ASK_BYTES_MAX: usize = 1024 * 1024;
 /// An answer longer than this is asked for in parts, unless it is of one document.

@@ -2,9 +2,9 @@
 //! sent again.
 //!
 //! # Design
-//! One `_mget` for all, of the version and of the fence alone: the documents themselves are not read. What it tells is for the
-//! caller to weigh: a fence is that of the last operation that left one, and not of what was written without; a version is a seq only
-//! where an index is written with external versions.
+//! One `_mget` for as many documents as go into one, of the version and of the fence alone: the documents themselves are not
+//! read. What it tells is for the caller to weigh: a fence is that of the last operation that left one, and not of what was
+//! written without; a version is a seq only where an index is written with external versions.
 //!
 //! # Invariants
 //! 1. There is one answer to each key, in their order, of the key that was asked for; else all is an error.
@@ -12,6 +12,7 @@
 use super::{
     ElasticSink, JSON,
     client::{Answer, Method},
+    reading::KEYS_MAX,
 };
 use crate::{Error, ErrorKind, Result, sink::lines::write_string};
 use serde::Deserialize;
@@ -63,9 +64,14 @@ impl ElasticSink {
     /// What the server holds of some documents, each by its index, its id and its routing; `None` where there is no such document,
     /// and an error where that cannot be told of one of them. An error of the whole may be gone when it is tried again.
     pub fn standings(&self, keys: &[(&str, &str, Option<&str>)]) -> Result<Vec<Result<Option<Standing>>>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+        let mut standings = Vec::with_capacity(keys.len());
+        for some in keys.chunks(KEYS_MAX) {
+            standings.extend(self.ask_standings(some)?);
         }
+        Ok(standings)
+    }
+
+    fn ask_standings(&self, keys: &[(&str, &str, Option<&str>)]) -> Result<Vec<Result<Option<Standing>>>> {
         let body = question(keys, &self.fence_field);
         let failed = |reason: String| Error::new(ErrorKind::Io, format!("reading documents: {reason}"));
         let sent = self.client.send(Method::Post, MGET, JSON, &body);
