@@ -29,11 +29,13 @@ struct Bench {
     now_us: u64,
     ceiling: u64,
     room: usize,
+    /// Looks at the whole shard before and after each call: not where a test makes many.
+    looks: bool,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { shard: Shard::new(3, 100, 1 << 20), now_us: 0, ceiling: u64::MAX, room: 1 << 20 }
+        Self { shard: Shard::new(3, 100, 1 << 20), now_us: 0, ceiling: u64::MAX, room: 1 << 20, looks: true }
     }
 
     fn offer(
@@ -45,7 +47,7 @@ impl Bench {
     ) -> Result<Accepted, Refusal> {
         let mut encoded = Vec::new();
         encode(action, &mut encoded).expect("a good operation");
-        let before = (format!("{:?}", self.shard), self.read(id));
+        let before = self.looks.then(|| (format!("{:?}", self.shard), self.read(id)));
         let accepted = self.shard.submit(&Incoming {
             tag: tag(id),
             index: INDEX,
@@ -60,7 +62,7 @@ impl Bench {
             bytes: encoded.len(),
             room: self.room,
         });
-        if accepted.is_err() {
+        if let (Some(before), true) = (before, accepted.is_err()) {
             let same = |text: &str| text.split("scratch: [").next().map(str::to_owned);
             assert_eq!(same(&format!("{:?}", self.shard)), same(&before.0), "a refusal changes nothing");
             assert_eq!(self.read(id), before.1);
@@ -125,6 +127,9 @@ impl Bench {
     }
 
     fn check(&self) {
+        if !self.looks {
+            return;
+        }
         assert_eq!(self.shard.validate(), Ok(()));
     }
 }
