@@ -132,7 +132,8 @@ impl Builder {
     }
 
     /// Threads that drain, each with one batch out at a time: the most batches that are out at once. Default 1; 1 to 256. Where
-    /// the sink [adapts](Sink::adapts) and [`Builder::adaptive`] is left as it is, fewer are out while more gain nothing.
+    /// the sink [adapts](Sink::adapts) there is one thread more, which makes a batch while all of them are out; and as
+    /// [`Builder::adaptive`] is left as it is, fewer are out while more gain nothing.
     pub fn drain_threads(mut self, threads: usize) -> Self {
         self.config.drain_threads = threads;
         self

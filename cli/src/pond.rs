@@ -101,7 +101,7 @@ impl Pond {
                 let sink = Arc::new(args.server.open(urls)?);
                 let base: Arc<dyn Base> = Arc::clone(&sink) as _;
                 builder
-                    .drain_threads(args.server.requests.get())
+                    .drain_threads(args.server.requests())
                     .adaptive(!args.server.fixed)
                     .build(sink, Some(base))
             }
@@ -134,8 +134,8 @@ pub fn over_server(
         .max_delay(max_delay)
         .late_request_bound(args.server.late_request_bound)
         .batch_operations(args.batch_ops.get())
-        .drain_threads(args.server.requests.get())
-        .adaptive(!args.server.fixed)
+        .drain_threads(args.requests())
+        .adaptive(args.adapts())
         .dead_letters(letters)
         .full(Full::Wait(SUBMIT_WAIT))
         .build(Arc::clone(sink) as Arc<dyn Sink>, Some(Arc::clone(sink) as Arc<dyn Base>))

@@ -51,7 +51,7 @@ impl Drain {
     pub(crate) fn finish(&self, dispatch: Dispatch, outcomes: Vec<Outcome>) {
         let _settling = self.settling();
         let now_us = self.parts.clock.now_us();
-        let Dispatch { batch, flying, places, indices, place } = dispatch;
+        let Dispatch { batch, flying, places, indices, place, .. } = dispatch;
         let (sent, answered) = (batch.items.len(), outcomes.len());
         let mut outcomes = if sent == answered {
             outcomes
@@ -62,6 +62,11 @@ impl Drain {
         let is_whole = !outcomes.iter().any(|one| matches!(one, Outcome::Again { .. } | Outcome::Unknown(_)));
         let flown = flown(&batch, &outcomes);
         self.answered(&outcomes, &flying, &places, (place, is_whole), now_us);
+        // Its place is free before its flights have settled: who has the next batch need not wait for that.
+        self.scheduler.lock().landed(place, &indices, flown, now_us);
+        if self.adapts {
+            self.wake.notify_one();
+        }
         let (mut landing, mut unbuffered) = (Landing::new(), 0);
         let mut flying = flying.into_iter();
         for (at, place) in places.iter().enumerate() {
@@ -85,10 +90,6 @@ impl Drain {
         self.settle(&mut landing, now_us);
         drop(batch);
         self.bank.memory.release_buffer(unbuffered);
-        self.scheduler.lock().landed(place, &indices, flown, self.parts.clock.now_us());
-        if self.adapts {
-            self.wake.notify_one();
-        }
         if !is_whole {
             self.check_sink();
         }

@@ -21,9 +21,13 @@ use crate::{
     shard::{Demand, Flight, Known, Pick, Room, Settlement, Taken, Verdict, prefetch_at},
     sync::atomic::Ordering,
 };
+use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// Flights taken under one hold of a shard's lock: a submit waits for no more than that.
 const TAKE_MAX: usize = 4;
+
+/// Where all shards have as much to give, each gives its share of a batch in so many parts.
+const SHARE_PARTS: usize = 4;
 
 /// How many items ahead of the one that is put in its place are asked for.
 const LOOK_AHEAD: usize = 8;
@@ -39,6 +43,8 @@ struct Gather<'a> {
     /// What the batch may have.
     bytes_most: usize,
     taken: Taken,
+    /// Since when what was taken last had waited.
+    last_seq: u64,
     ready: Ready,
     /// Flights that must be resolved against what the base has.
     asking: Vec<Flight>,
@@ -83,30 +89,38 @@ impl Drain {
                 Step::Pause { until_us } | Step::Full { until_us } => return Ok(Begun::Wait { until_us }),
                 Step::Idle if std::mem::take(&mut looks_again) => passed.clear(),
                 Step::Idle => return Ok(Begun::Wait { until_us: self.starved(now_us) }),
+                Step::Leave(dispatch) => {
+                    self.wake.notify_one();
+                    self.waited(dispatch.oldest_us, now_us);
+                    return Ok(Begun::Dispatch(dispatch));
+                }
                 Step::Again(again, place) => match self.send_again(again) {
                     Some(dispatch) => return self.leave(dispatch, place, false),
-                    None => looks_again |= self.scheduler.lock().came_to_nothing(now_us),
+                    None => looks_again |= self.scheduler.lock().came_to_nothing(false, now_us),
                 },
                 Step::Take { demands, first, flush_to, turn } => {
                     let mut gather = Gather::new(self, now_us, turn.bytes);
                     let pick = turn.only.map_or(Pick::Except(&turn.paused), Pick::Only);
                     let has_more = gather.walk(pick, &demands, first, &flush_to);
                     match gather.finish() {
+                        Gathered::Dispatch(dispatch) if turn.is_ahead => {
+                            self.keep_ahead(dispatch, turn.place)?;
+                        }
                         Gathered::Dispatch(dispatch) => {
                             // Of other indices nothing is known.
                             let has_more = has_more || turn.only.is_some();
                             return self.leave(dispatch, turn.place, has_more);
                         }
                         gathered => {
-                            looks_again |= self.scheduler.lock().came_to_nothing(now_us);
+                            looks_again |= self.scheduler.lock().came_to_nothing(turn.is_ahead, now_us);
                             match (gathered, turn.only) {
                                 (Gathered::Empty, Some(index)) => passed.push(index),
                                 (Gathered::Nothing | Gathered::Dispatch(_), _) => {}
                                 (Gathered::Empty, None) if std::mem::take(&mut looks_again) => {}
-                                (Gathered::Empty, None) => {
+                                (Gathered::Empty, None) if !turn.is_ahead => {
                                     return Ok(Begun::Wait { until_us: self.starved(now_us) });
                                 }
-                                (Gathered::Crowded, _) => {
+                                (Gathered::Empty | Gathered::Crowded, _) => {
                                     return Ok(Begun::Wait { until_us: self.look_again_us(now_us) });
                                 }
                             }
@@ -124,26 +138,31 @@ impl Drain {
         scheduler.look_again_us(now_us)
     }
 
+    /// What has waited since then is about to be sent for the first time.
+    fn waited(&self, oldest_us: Option<u64>, now_us: u64) {
+        if let Some(oldest_us) = oldest_us {
+            self.counters.waited(now_us.saturating_sub(oldest_us));
+        }
+    }
+
     fn look_again_us(&self, now_us: u64) -> u64 {
         self.scheduler.lock().look_again_us(now_us)
     }
 
     /// A batch has a place, and leaves. `has_more`: another one can be made at once.
     fn leave(&self, mut dispatch: Dispatch, place: Place, has_more: bool) -> Result<Begun> {
-        let mut indices: Vec<IndexId> = Vec::new();
-        for index in dispatch.flying.iter().map(|flying| flying.flight.index) {
-            if indices.last() != Some(&index) {
-                indices.push(index);
-            }
-        }
-        indices.sort_unstable();
-        indices.dedup();
-        self.scheduler.lock().left(&indices, has_more);
+        (dispatch.indices, dispatch.place) = (indices_of(&dispatch.flying), place);
+        self.scheduler.lock().left(&dispatch.indices, has_more);
         if self.adapts {
             self.wake.notify_one();
         }
-        (dispatch.indices, dispatch.place) = (indices, place);
         self.cleared(dispatch)
+    }
+
+    /// A batch has no place yet, and waits for one.
+    fn keep_ahead(&self, mut dispatch: Dispatch, place: Place) -> Result<()> {
+        (dispatch.indices, dispatch.place) = (indices_of(&dispatch.flying), place);
+        self.cleared_ahead(dispatch)
     }
 
     /// Puts the last flight that was made ready back.
@@ -193,7 +212,14 @@ impl Drain {
             sorted.extend(items.get_mut(*position as usize).and_then(Option::take));
         }
         let batch = Batch { items: sorted, bytes };
-        Some(Dispatch { batch, flying, places, indices: Vec::new(), place: Place::default() })
+        Some(Dispatch {
+            batch,
+            flying,
+            places,
+            indices: Vec::new(),
+            oldest_us: None,
+            place: Place::default(),
+        })
     }
 
     /// Flights that were parked: those with a reason are buried, those whose document has changed are made from it anew, the
@@ -219,6 +245,19 @@ impl Drain {
     }
 }
 
+/// Of which indices they are, each once.
+fn indices_of(flying: &[Flying]) -> Vec<IndexId> {
+    let mut indices: Vec<IndexId> = Vec::new();
+    for index in flying.iter().map(|flying| flying.flight.index) {
+        if indices.last() != Some(&index) {
+            indices.push(index);
+        }
+    }
+    indices.sort_unstable();
+    indices.dedup();
+    indices
+}
+
 impl<'a> Gather<'a> {
     fn new(drain: &'a Drain, now_us: u64, bytes_most: usize) -> Self {
         Self {
@@ -229,6 +268,7 @@ impl<'a> Gather<'a> {
             operations_left: drain.settings.pace.batch_operations,
             bytes_most,
             taken: Taken::default(),
+            last_seq: 0,
             ready: Ready::default(),
             asking: Vec::new(),
             has_failed: false,
@@ -237,8 +277,8 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// Walks the shards, a demand at a time, until the batch is full; true if it is. What leaves by its age leaves in
-    /// rounds, a share of the batch from each shard: so batches hold what came at about the same time, wherever it lies.
+    /// Walks the shards, a demand at a time, until the batch is full; true if it is. What leaves by its age leaves a little at a
+    /// time, from the shard whose last was the oldest: so batches hold what came at about the same time, wherever it lies.
     /// Keys that follow each other then reach the sink side by side, and a server finds out with less work that it does not have them.
     fn walk(&mut self, pick: Pick<'_>, demands: &[Demand], first: usize, flush_to: &[u64]) -> bool {
         let count = self.drain.bank.shard_count();
@@ -246,23 +286,23 @@ impl<'a> Gather<'a> {
             Some(demand) => *demand,
             None => Demand::UpTo { seq: flush_to.get(shard).copied().unwrap_or(0) },
         };
-        let share = self.operations_left.div_ceil(count.max(1)).max(TAKE_MAX);
+        let share = self.operations_left / count.max(1) / SHARE_PARTS;
         for wanted in demands.iter().map(Some).chain([None]) {
             let most = match wanted {
                 // How much of these a shard gives is theirs to say.
                 Some(Demand::Urgent | Demand::Pressure { .. }) => usize::MAX,
-                _ => share,
+                _ => share.max(TAKE_MAX),
             };
-            let mut has_more = true;
-            while std::mem::take(&mut has_more) {
-                for shard in (first..count).chain(0..first.min(count)) {
-                    match self.take_from(shard, pick, demand(wanted, shard), most) {
-                        TookFrom::AllOfIt => {}
-                        TookFrom::ItsShare => has_more = true,
-                        TookFrom::WhatFits => {
-                            self.drain.scheduler.lock().stopped_at(shard);
-                            return true;
-                        }
+            // Shards by what was taken of them last, then in turn.
+            let shards = (first..count).chain(0..first.min(count));
+            let mut next: BinaryHeap<_> = (0_usize..).zip(shards).map(|turn| Reverse((0, turn))).collect();
+            while let Some(Reverse((_, (turn, shard)))) = next.pop() {
+                match self.take_from(shard, pick, demand(wanted, shard), most) {
+                    TookFrom::AllOfIt => {}
+                    TookFrom::ItsShare => next.push(Reverse((self.last_seq, (turn, shard)))),
+                    TookFrom::WhatFits => {
+                        self.drain.scheduler.lock().stopped_at(shard);
+                        return true;
                     }
                 }
             }
@@ -304,6 +344,9 @@ impl<'a> Gather<'a> {
     fn sort_out(&mut self) {
         let mut flights = std::mem::take(&mut self.taken.flights);
         self.is_any |= !flights.is_empty();
+        if let Some(last) = flights.last() {
+            self.last_seq = last.first_seq;
+        }
         for flight in flights.drain(..) {
             let expects = if self.is_full { Some(Expects::Anything) } else { self.drain.expects(&flight) };
             match expects {
@@ -321,14 +364,13 @@ impl<'a> Gather<'a> {
         if !self.is_any {
             return Gathered::Empty;
         }
-        if let Some(oldest_us) = self.taken.oldest_us {
-            self.drain.counters.waited(self.now_us.saturating_sub(oldest_us));
-        }
+        let oldest_us = self.taken.oldest_us;
+        self.drain.waited(oldest_us, self.now_us);
         self.ask();
         let Self { drain, mut ready, mut is_full, .. } = self;
         is_full |= !drain.buffer(&mut ready);
         match drain.dispatch(ready) {
-            Some(dispatch) => Gathered::Dispatch(dispatch),
+            Some(dispatch) => Gathered::Dispatch(Dispatch { oldest_us, ..dispatch }),
             None if is_full => Gathered::Crowded,
             None => Gathered::Nothing,
         }

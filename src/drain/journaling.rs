@@ -65,11 +65,28 @@ impl Drain {
             Err(error) if error.kind() == ErrorKind::Full => {
                 self.counters.failed(&error.to_string());
                 let until_us = self.parts.clock.now_us().saturating_add(NO_ROOM_US);
+                let now_us = self.parts.clock.now_us();
+                self.scheduler.lock().not_sent(&dispatch.indices, now_us);
                 self.park_all(dispatch, until_us);
                 Ok(Begun::Wait { until_us })
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The same for a batch that was made ahead: what is sure then is sure when it leaves.
+    pub(super) fn cleared_ahead(&self, dispatch: Dispatch) -> Result<()> {
+        match self.make_sure(&dispatch) {
+            Ok(()) => self.scheduler.lock().made_ahead(dispatch),
+            Err(error) if error.kind() == ErrorKind::Full => {
+                self.counters.failed(&error.to_string());
+                let now_us = self.parts.clock.now_us();
+                self.scheduler.lock().came_to_nothing(true, now_us);
+                self.park_all(dispatch, now_us.saturating_add(NO_ROOM_US));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Has everything accepted so far on the medium, and the bounds of what is not repeatable by itself.
@@ -86,10 +103,8 @@ impl Drain {
 
     /// Keeps the flights of a batch that was not sent. Their bounds may be on the medium: they go out as they are.
     fn park_all(&self, dispatch: Dispatch, due_us: u64) {
-        let now_us = self.parts.clock.now_us();
-        let Dispatch { batch, flying, places, indices, .. } = dispatch;
+        let Dispatch { batch, flying, places, .. } = dispatch;
         let mut scheduler = self.scheduler.lock();
-        scheduler.not_sent(&indices, now_us);
         for (flying, place) in flying.into_iter().zip(places) {
             if let Some(item) = batch.items.get(place as usize) {
                 scheduler.park(due_us, flying, item.clone());

@@ -250,7 +250,17 @@ impl Limiter {
     pub(crate) fn take(&mut self, now_us: u64) -> Place {
         self.look(now_us);
         self.out += 1;
+        self.ahead(now_us)
+    }
+
+    /// What a batch has to remember that is made while every place is taken.
+    pub(crate) fn ahead(&self, now_us: u64) -> Place {
         Place { began_us: now_us, change: self.changes, cut: self.cuts }
+    }
+
+    /// A place is taken for a batch that was made ahead.
+    pub(crate) fn take_for(&mut self, made: Place, now_us: u64) -> Place {
+        Place { change: made.change, ..self.take(now_us) }
     }
 
     /// A place is given back, and nothing was sent.

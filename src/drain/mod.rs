@@ -197,6 +197,8 @@ pub(crate) struct Dispatch {
     places: Vec<u32>,
     /// The indices of them, each once.
     indices: Vec<IndexId>,
+    /// When the oldest of what it was made of came.
+    oldest_us: Option<u64>,
     /// What it holds of what may be out.
     place: Place,
 }
@@ -371,12 +373,11 @@ impl Drain {
         }
     }
 
-    /// Drops the flights that were to go out again: they have been told to be dead.
+    /// Drops the flights that were to go out: they have been told to be dead.
     pub(crate) fn abandon(&self) {
-        let parked = self.scheduler.lock().abandon();
-        for (flying, item) in parked {
+        let abandoned = self.scheduler.lock().abandon();
+        for flying in abandoned {
             self.bank.memory.release_buffer(flying.buffered());
-            drop(item);
         }
     }
 

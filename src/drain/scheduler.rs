@@ -11,6 +11,10 @@
 //! before a batch is made. One batch is made at a time then: two threads that walk at once would each find half of
 //! what is due, and send two small requests where one does it. Who is turned away is told when that may have changed.
 //!
+//! While every place is taken one batch more is made *ahead*, and leaves with the first place that comes free: so a server is not
+//! idle while the next batch is made, not even where it has one at a time. What is in it folds no more, for as long as one answer takes. Only
+//! of a single index: with more of them it is not known whose place will be free.
+//!
 //! # Why entries are taken before they are due
 //! An entry is due after 7/8 of `max_delay`, and the shards are looked at every 1/16 of it: so it leaves by
 //! 15/16, and the last sixteenth is for the walk and the batch ahead of it.
@@ -20,9 +24,10 @@
 //! 2. Nothing is sent before a pause is over.
 //! 3. Flush targets never fall.
 //! 4. Every place that was taken is given back once: its batch has landed, or was not made.
+//! 5. Where the sink adapts, no batch leaves without a place; what was made ahead, one batch at most, stays out in its shards until it leaves.
 
 use super::{
-    Flying,
+    Dispatch, Flying,
     lanes::{Answered, Lanes, Places},
     limiter::{Flown, Limiter, Place},
 };
@@ -55,6 +60,8 @@ pub(crate) struct Look<'a> {
 #[derive(Debug)]
 pub(crate) struct Turn {
     pub(crate) place: Place,
+    /// There is no place yet: the batch is to be [kept](Scheduler::made_ahead) until there is.
+    pub(crate) is_ahead: bool,
     /// The bytes that the batch may have.
     pub(crate) bytes: usize,
     /// The batch is of this index alone.
@@ -68,6 +75,8 @@ pub(crate) struct Turn {
 pub(crate) enum Step {
     /// Send these again, exactly as they are; or write their dead letters, for those that have a reason.
     Again(Vec<(Flying, Item)>, Place),
+    /// Send this, which was made ahead.
+    Leave(Dispatch),
     /// Take from the shards, starting at `first`, by each of the demands in turn, then whatever is to be
     /// flushed, shard by shard.
     Take { demands: Vec<Demand>, first: usize, flush_to: Box<[u64]>, turn: Turn },
@@ -93,6 +102,9 @@ pub(crate) struct Scheduler {
     pub(crate) lanes: Lanes,
     /// A batch is being made.
     gathering: bool,
+    /// There are threads to make batches ahead, and the one that was made.
+    makes_ahead: bool,
+    ahead: Option<Dispatch>,
     parked: BTreeMap<(u64, u64), (Flying, Item)>,
     parked_ever: u64,
     /// When holds of keys end, in whole milliseconds.
@@ -118,6 +130,8 @@ impl Scheduler {
             indices: 0,
             lanes: Lanes::default(),
             gathering: false,
+            makes_ahead: false,
+            ahead: None,
             parked: BTreeMap::new(),
             parked_ever: 0,
             holds: BTreeSet::new(),
@@ -142,6 +156,9 @@ impl Scheduler {
         if let Some(until_us) = self.lanes.all_paused_until_us(look.indices, now_us) {
             return Step::Pause { until_us };
         }
+        if let Some(dispatch) = self.take_ahead(now_us) {
+            return Step::Leave(dispatch);
+        }
         if self.gathering {
             self.came_by = true;
             return Step::Full { until_us: self.look_again_us(now_us) };
@@ -151,7 +168,7 @@ impl Scheduler {
             return Step::Again(again, self.limiter.take(now_us));
         }
         let (mut only, paused) = (None, self.lanes.paused(now_us));
-        let mut bytes = self.pace.batch_bytes;
+        let (mut bytes, mut is_ahead) = (self.pace.batch_bytes, false);
         if self.adapts {
             bytes = self.limiter.setting().bytes;
             let is_full = !self.limiter.has_room();
@@ -165,11 +182,15 @@ impl Scheduler {
                 }
             }
             if only.is_none() && is_full {
-                return self.turn_away(now_us);
+                is_ahead = self.makes_ahead && self.ahead.is_none() && look.indices == 1;
+                if !is_ahead {
+                    return self.turn_away(now_us);
+                }
             }
             self.gathering = true;
         }
-        let turn = Turn { place: self.limiter.take(now_us), bytes, only, paused };
+        let place = if is_ahead { self.limiter.ahead(now_us) } else { self.limiter.take(now_us) };
+        let turn = Turn { place, is_ahead, bytes, only, paused };
         Step::Take {
             demands: self.demands(now_us, look.pressure, bytes),
             first: self.first,
@@ -209,9 +230,37 @@ impl Scheduler {
         self.signalled |= self.adapts && (std::mem::take(&mut self.came_by) || has_more);
     }
 
-    /// A place was taken for nothing. True where its taker has to look once more, for who came by meanwhile.
-    pub(crate) fn came_to_nothing(&mut self, now_us: u64) -> bool {
-        self.limiter.give_back(now_us);
+    /// From now on batches may be made ahead, by threads that would have nothing else to do.
+    pub(crate) fn make_ahead(&mut self) {
+        self.makes_ahead = true;
+    }
+
+    /// A batch was made ahead, with operations of its indices. It leaves when there is a place.
+    pub(crate) fn made_ahead(&mut self, dispatch: Dispatch) {
+        self.ahead = Some(dispatch);
+        self.gathering = false;
+        self.came_by = false;
+    }
+
+    /// Takes out what was made ahead, if there is a place for it.
+    fn take_ahead(&mut self, now_us: u64) -> Option<Dispatch> {
+        let index = *self.ahead.as_ref()?.indices.first()?;
+        if !self.lanes.may_go(index, self.places(), now_us) {
+            return None;
+        }
+        let mut dispatch = self.ahead.take()?;
+        dispatch.place = self.limiter.take_for(dispatch.place, now_us);
+        self.lanes.left(&dispatch.indices);
+        // Somebody has to make the next one.
+        self.signalled = true;
+        Some(dispatch)
+    }
+
+    /// Nothing was made. True where whoever was to make it has to look once more, for who came by meanwhile.
+    pub(crate) fn came_to_nothing(&mut self, is_ahead: bool, now_us: u64) -> bool {
+        if !is_ahead {
+            self.limiter.give_back(now_us);
+        }
         self.gathering = false;
         self.tell();
         std::mem::take(&mut self.came_by)
@@ -295,9 +344,10 @@ impl Scheduler {
         regular.min(parked).min(hold).min(pause).max(paused).max(now_us + 1)
     }
 
-    /// Takes out everything that is parked.
-    pub(crate) fn abandon(&mut self) -> Vec<(Flying, Item)> {
-        std::mem::take(&mut self.parked).into_values().collect()
+    /// Takes out everything that is kept here.
+    pub(crate) fn abandon(&mut self) -> Vec<Flying> {
+        let parked = std::mem::take(&mut self.parked).into_values().map(|(flying, _)| flying);
+        parked.chain(self.ahead.take().into_iter().flat_map(|dispatch| dispatch.flying)).collect()
     }
 
     /// Checks the invariants that can be seen from inside, and returns the flights that are kept, so that their
@@ -317,6 +367,8 @@ impl Scheduler {
             }
             kept.push((flight.shard, flight.first_seq, flight.last_seq));
         }
+        let ahead = self.ahead.iter().flat_map(|dispatch| &dispatch.flying);
+        kept.extend(ahead.map(|Flying { flight, .. }| (flight.shard, flight.first_seq, flight.last_seq)));
         Ok(kept)
     }
 

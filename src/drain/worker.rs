@@ -37,9 +37,12 @@ impl Drop for Ending {
 }
 
 impl Workers {
-    /// Starts `count` threads.
+    /// Starts as many threads as batches may be out, and where the sink adapts one more, to make a batch while all of them are.
     pub(crate) fn start(&self, drain: &Arc<Drain>, count: usize) -> Result<()> {
-        for n in 0..count {
+        if drain.adapts {
+            drain.scheduler.lock().make_ahead();
+        }
+        for n in 0..count + usize::from(drain.adapts) {
             let drain = Arc::clone(drain);
             *self.running.count.lock() += 1;
             // Dropped with the closure if the thread cannot be started.

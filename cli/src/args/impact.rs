@@ -24,7 +24,7 @@ Examples:
 
 Both sides send to fresh indices of their own, named millpond-impact-… and deleted at the end: no other index is
 touched. The plain client sends the operations as they came, in bulks of --batch-ops, one at a time; the folded
-side is millpond itself. After one run of each that does not count, they take turns --runs times; the table has
+side is millpond itself, with bulks of as many and one at a time too, unless --requests allows more. After one run of each that does not count, they take turns --runs times; the table has
 the medians. The documents of both are compared at the end. A Ctrl-C sends what is pending, deletes the
 indices and ends; a second one ends at once, and leaves the indices.
 
@@ -102,6 +102,17 @@ impl Impact {
             Some(SinkName::Server(urls)) => Ok(urls),
             _ => Err(Failure::Usage("--sink http://HOST:PORT names the server to be measured".to_owned())),
         }
+    }
+
+    /// Requests of the folded side on their way at once, at most: as many as the plain client has unless more are asked for, so that
+    /// what is measured is folding.
+    pub fn requests(&self) -> usize {
+        self.server.requests.map_or(1, NonZeroUsize::get)
+    }
+
+    /// Whether their bytes and their number follow what the server shows: not where they are as those of the plain client.
+    pub fn adapts(&self) -> bool {
+        self.server.requests.is_some() && !self.server.fixed
     }
 }
 

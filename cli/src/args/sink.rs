@@ -113,6 +113,9 @@ pub(super) fn parse(text: &str) -> Result<SinkName, String> {
     }
 }
 
+/// Requests to a server on their way at once, at most, if no flag says so.
+const REQUESTS: usize = 8;
+
 /// How a server is reached.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Server {
@@ -125,9 +128,9 @@ pub struct Server {
     pub ca: Option<PathBuf>,
 
     /// How many requests to a server may be on their way at once, at most: fewer are while more gain nothing. The operations of
-    /// one document stay in order
-    #[arg(long, value_name = "N", default_value = "8")]
-    pub requests: NonZeroUsize,
+    /// one document stay in order [default: 8; of impact 1, as the plain client has]
+    #[arg(long, value_name = "N")]
+    pub requests: Option<NonZeroUsize>,
 
     /// Always have --requests requests of --batch-bytes on their way, instead of as many and as large as the server takes best
     #[arg(long)]
@@ -167,6 +170,11 @@ pub enum VersioningName {
 }
 
 impl Server {
+    /// How many requests may be on their way at once.
+    pub fn requests(&self) -> usize {
+        self.requests.map_or(REQUESTS, NonZeroUsize::get)
+    }
+
     /// Refuses what does not go together.
     pub fn check(&self, sink: Option<&SinkName>) -> Tried<()> {
         let is_external = self.versioning == VersioningName::External;

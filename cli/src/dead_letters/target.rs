@@ -85,7 +85,7 @@ impl Target {
             .memory_bytes(args.memory)
             .max_delay(DELAY)
             .late_request_bound(args.server.late_request_bound)
-            .drain_threads(args.server.requests.get())
+            .drain_threads(args.server.requests())
             .dead_letters(Arc::new(letters))
             .full(Full::Wait(SUBMIT_WAIT))
             .build(sink, base)

@@ -87,7 +87,7 @@ impl Report<'_> {
             "Bulks of at most {} operations; the plain client has one request out, the folded side {}{}. Folded in at most {}, for \
              at most {}. {} of each side, {}; one before them did not count.",
             units::count(args.batch_ops.get() as u64),
-            args.server.requests,
+            args.requests(),
             if args.server.gzip { ", compressed" } else { "" },
             units::bytes(args.memory as u64),
             units::seconds(args.max_delay),
@@ -203,7 +203,7 @@ impl Report<'_> {
             "settings": {
                 "runs": args.runs,
                 "batch_operations": args.batch_ops,
-                "requests": args.server.requests,
+                "requests": args.requests(),
                 "gzip": args.server.gzip,
                 "memory_bytes": args.memory,
                 "max_delay_seconds": args.max_delay.as_secs_f64(),

@@ -180,7 +180,7 @@ impl Report<'_> {
     /// How much was sent at once in the end.
     fn requests(&self) -> String {
         let batches = self.stats.batches;
-        let (most, bytes) = (self.args.server.requests, units::bytes(batches.bytes));
+        let (most, bytes) = (self.args.server.requests(), units::bytes(batches.bytes));
         format!(
             "{} of {most} at once in the end, of {bytes}; {} refused",
             batches.limit,

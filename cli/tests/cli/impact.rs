@@ -39,7 +39,7 @@ fn measured(url: &str) {
     let documents = distinct(&input);
     place.write("input", input);
     let report: Value = serde_json::from_str(&place.well(&format!(
-        "impact input --sink {url} --runs 2 --windows 1,500,all --json --quiet --html page.html"
+        "impact input --sink {url} --runs 2 --requests 4 --windows 1,500,all --json --quiet --html page.html"
     )))
     .unwrap();
 

@@ -2,10 +2,10 @@
 
 use super::{Look, Pace, Scheduler, Step, Turn};
 use crate::{
-    Action, Expects, Item, ItemAction,
+    Action, Batch, Expects, Item, ItemAction,
     document::IndexId,
     drain::{
-        Flying,
+        Dispatch, Flying,
         lanes::Answered,
         limiter::{Bounds, Flown, Limiter, Place, Setting},
     },
@@ -217,10 +217,72 @@ fn where_the_sink_adapts_no_more_is_out_than_may_be_and_who_is_turned_away_is_to
     scheduler.landed(first.place, &[IndexId(0)], Flown { bytes: 1, operations: 1, is_refused: false }, 5);
     assert!(scheduler.signalled);
     turn(next(&mut scheduler, 5, 0));
-    assert!(!scheduler.came_to_nothing(5));
+    assert!(!scheduler.came_to_nothing(false, 5));
     turn(next(&mut scheduler, 5, 0));
     assert!(matches!(next(&mut scheduler, 5, 0), Step::Full { .. }));
-    assert!(scheduler.came_to_nothing(5), "who came by may have been told of something");
+    assert!(scheduler.came_to_nothing(false, 5), "who came by may have been told of something");
+}
+
+/// One that was made of a flight, for what the scheduler had said.
+fn dispatch(place: Place) -> Dispatch {
+    let (flying, items): (Vec<_>, Vec<_>) = flying(1, 10).into_iter().unzip();
+    let batch = Batch { items, bytes: 10 };
+    Dispatch { batch, flying, places: vec![0], indices: vec![IndexId(0)], oldest_us: None, place }
+}
+
+#[test]
+fn while_every_place_is_taken_one_batch_is_made_ahead_and_leaves_with_the_first_place_that_is_free() {
+    let flown = Flown { bytes: 1, operations: 1, is_refused: false };
+    let mut scheduler = adapting(1);
+    scheduler.make_ahead();
+    let first = turn(next(&mut scheduler, 0, 0));
+    scheduler.left(&[IndexId(0)], false);
+    let ahead = turn(next(&mut scheduler, 0, 0));
+    assert!(!first.is_ahead && ahead.is_ahead);
+    assert!(matches!(next(&mut scheduler, 0, 0), Step::Full { .. }), "one batch is made at a time");
+    scheduler.made_ahead(dispatch(ahead.place));
+    assert!(matches!(next(&mut scheduler, 0, 0), Step::Full { .. }), "and no more than one is kept");
+    assert_eq!((scheduler.limiter().out(), scheduler.validate().unwrap().len()), (1, 1));
+
+    scheduler.landed(first.place, &[IndexId(0)], flown, 5);
+    scheduler.signalled = false;
+    fail(&mut scheduler, 5, 0);
+    let Step::Pause { until_us } = next(&mut scheduler, 5, 0) else { panic!("it left in a pause") };
+    let Step::Leave(dispatch) = next(&mut scheduler, until_us, 0) else { panic!("it stayed") };
+    assert_eq!((scheduler.limiter().out(), dispatch.place.began_us()), (1, until_us));
+    assert!(scheduler.signalled, "somebody is to make the next one");
+    let ahead = turn(next(&mut scheduler, until_us, 0));
+    assert!(ahead.is_ahead);
+    scheduler.came_to_nothing(true, until_us);
+    assert_eq!(scheduler.limiter().out(), 1, "it had no place to give back");
+    scheduler.landed(dispatch.place, &dispatch.indices, flown, until_us);
+    assert_eq!((scheduler.limiter().out(), scheduler.lanes.out(IndexId(0))), (0, 0));
+}
+
+#[test]
+fn what_was_made_ahead_is_abandoned_with_the_rest() {
+    let mut scheduler = adapting(1);
+    let place = scheduler.limiter().ahead(0);
+    scheduler.made_ahead(dispatch(place));
+    for (flying, item) in flying(2, 10) {
+        scheduler.park(5, flying, item);
+    }
+    assert_eq!(scheduler.abandon().len(), 3);
+    assert_eq!(scheduler.validate().unwrap(), []);
+}
+
+#[test]
+fn of_several_indices_and_without_threads_for_it_nothing_is_made_ahead() {
+    for (makes_ahead, indices) in [(true, 2), (false, 1)] {
+        let mut scheduler = adapting(1);
+        if makes_ahead {
+            scheduler.make_ahead();
+        }
+        turn(next(&mut scheduler, 0, 0));
+        scheduler.left(&[IndexId(0)], true);
+        let look = Look { now_us: 0, indices, ..Look::default() };
+        assert!(matches!(scheduler.next(&look), Step::Full { .. }));
+    }
 }
 
 #[test]

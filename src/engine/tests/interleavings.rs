@@ -5,10 +5,14 @@
 
 use super::{Engine, Full, Parts};
 use crate::{
-    ErrorKind, MemoryDeadLetters, MemorySink, Operation, SimulatedClock, Sink, Takes,
+    Batch, ErrorKind, Limits, MemoryDeadLetters, MemorySink, Operation, Outcome, SimulatedClock, Sink, Takes,
     clock::Clock,
     config::Config,
-    sync::{schedules::explore, scope},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        schedules::explore,
+        scope,
+    },
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -30,14 +34,59 @@ struct Rig {
     clock: SimulatedClock,
 }
 
+/// A sink in memory that is sent batches as a server is, and sees that no more are out at once than may be.
+struct Adapting {
+    sink: Arc<MemorySink>,
+    out: AtomicUsize,
+    most: usize,
+}
+
+impl Sink for Adapting {
+    fn takes(&self) -> Takes {
+        self.sink.takes()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { batch_operations: 1, ..self.sink.limits() }
+    }
+
+    fn adapts(&self) -> bool {
+        true
+    }
+
+    fn send(&self, batch: &Batch) -> Vec<Outcome> {
+        let out = self.out.fetch_add(1, Ordering::Relaxed);
+        assert!(out < self.most, "{out} are out, and one more was sent");
+        let outcomes = self.sink.send(batch);
+        self.out.fetch_sub(1, Ordering::Relaxed);
+        outcomes
+    }
+}
+
 impl Rig {
     /// `memory_bytes` may be less than the builder takes, so that a few operations fill it.
     fn new(takes: Takes, memory_bytes: usize, threads: usize) -> Self {
+        Self::over(takes, memory_bytes, threads, |sink| sink)
+    }
+
+    /// Over a sink that is sent one operation at a time, and so many at once: batches are made ahead.
+    fn adapting(requests: usize) -> Self {
+        Self::over(Takes::NetOperations, 64 * 1024, requests, |sink| {
+            Arc::new(Adapting { sink, out: AtomicUsize::new(0), most: requests })
+        })
+    }
+
+    fn over(
+        takes: Takes,
+        memory_bytes: usize,
+        threads: usize,
+        over: impl FnOnce(Arc<MemorySink>) -> Arc<dyn Sink>,
+    ) -> Self {
         let clock = SimulatedClock::new(BEGIN_US);
         let sink = Arc::new(MemorySink::new(takes).with_clock(&clock));
         let letters = Arc::new(MemoryDeadLetters::new());
         let parts = Parts {
-            sink: Arc::clone(&sink) as _,
+            sink: over(Arc::clone(&sink)),
             base: Some(Arc::clone(&sink) as _),
             letters: Arc::clone(&letters) as _,
             clock: Clock::simulated(&clock),
@@ -272,26 +321,64 @@ fn after_a_close_nothing_is_accepted_and_all_that_was_is_in_the_sink() {
     });
 }
 
+/// Writers of keys of their own and of one that they share, each of which has all flushed before it ends.
+fn batches_made_ahead(requests: usize) {
+    let rig = Rig::adapting(requests);
+    scope(|scope| {
+        for (writer, body) in COUNTS.into_iter().enumerate() {
+            let rig = &rig;
+            scope.spawn(move || {
+                for n in 0..2 {
+                    rig.submit(&format!("{writer}-{n}"), body).expect("accepted");
+                    rig.submit(SHARED, body).expect("accepted");
+                }
+                rig.flush().expect("flushed");
+            });
+        }
+    });
+    rig.close();
+    rig.check();
+    let counts = rig.stored().into_values().map(|source| count(source.as_bytes(), "n"));
+    assert_eq!(counts.collect::<Vec<_>>(), [1, 1, 1, 1, 4]);
+}
+
+#[test]
+fn a_batch_that_was_made_ahead_leaves_when_the_one_before_it_is_back() {
+    explore(|| batches_made_ahead(1));
+}
+
+#[test]
+fn with_two_requests_a_batch_that_was_made_ahead_leaves_with_the_first_place_that_is_free() {
+    explore(|| batches_made_ahead(2));
+}
+
 #[test]
 fn what_the_last_handle_leaves_is_in_the_sink_or_in_a_letter_and_nowhere_twice() {
-    explore(|| {
-        let Rig { engine, sink, letters, .. } = Rig::new(Takes::NetOperations, 64 * 1024, 1);
-        let engines = [engine.clone(), engine];
-        scope(|scope| {
-            for (engine, body) in engines.into_iter().zip(COUNTS) {
-                scope.spawn(move || {
-                    for _ in 0..2 {
-                        engine.submit(Operation::update(INDEX, SHARED, body.as_bytes())).expect("accepted");
-                        engine.shared.drain.start_flush();
-                    }
-                });
-            }
-        });
-        let stored: u64 = sink.documents().iter().map(|(_, source)| count(source, "n")).sum();
-        let letters = letters.take();
-        let operations = letters.iter().map(|line| count(line.as_bytes(), "operations"));
-        assert_eq!(stored + operations.sum::<u64>(), 4, "{letters:?}");
+    explore(|| the_last_handle(Rig::new(Takes::NetOperations, 64 * 1024, 1), SHARED, SHARED));
+}
+
+#[test]
+fn what_the_last_handle_leaves_ahead_is_in_the_sink_or_in_a_letter_and_nowhere_twice() {
+    explore(|| the_last_handle(Rig::adapting(1), "a", "b"));
+}
+
+fn the_last_handle(rig: Rig, first: &'static str, second: &'static str) {
+    let Rig { engine, sink, letters, .. } = rig;
+    let engines = [engine.clone(), engine];
+    scope(|scope| {
+        for (engine, body) in engines.into_iter().zip(COUNTS) {
+            scope.spawn(move || {
+                for id in [first, second] {
+                    engine.submit(Operation::update(INDEX, id, body.as_bytes())).expect("accepted");
+                    engine.shared.drain.start_flush();
+                }
+            });
+        }
     });
+    let stored: u64 = sink.documents().iter().map(|(_, source)| count(source, "n")).sum();
+    let letters = letters.take();
+    let operations = letters.iter().map(|line| count(line.as_bytes(), "operations"));
+    assert_eq!(stored + operations.sum::<u64>(), 4, "{letters:?}");
 }
 
 #[test]
