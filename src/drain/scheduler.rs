@@ -156,9 +156,6 @@ impl Scheduler {
         if let Some(until_us) = self.lanes.all_paused_until_us(look.indices, now_us) {
             return Step::Pause { until_us };
         }
-        if let Some(dispatch) = self.take_ahead(now_us) {
-            return Step::Leave(dispatch);
-        }
         if self.gathering {
             self.came_by = true;
             return Step::Full { until_us: self.look_again_us(now_us) };
@@ -166,6 +163,9 @@ impl Scheduler {
         let again = self.unpark(now_us);
         if !again.is_empty() {
             return Step::Again(again, self.limiter.take(now_us));
+        }
+        if let Some(dispatch) = self.take_ahead(now_us) {
+            return Step::Leave(dispatch);
         }
         let (mut only, paused) = (None, self.lanes.paused(now_us));
         let (mut bytes, mut is_ahead) = (self.pace.batch_bytes, false);

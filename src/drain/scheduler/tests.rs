@@ -260,6 +260,27 @@ fn while_every_place_is_taken_one_batch_is_made_ahead_and_leaves_with_the_first_
 }
 
 #[test]
+fn what_is_parked_leaves_before_what_was_made_ahead() {
+    let mut scheduler = adapting(1);
+    scheduler.make_ahead();
+    let first = turn(next(&mut scheduler, 0, 0));
+    scheduler.left(&[IndexId(0)], false);
+    let ahead = turn(next(&mut scheduler, 0, 0));
+    scheduler.made_ahead(dispatch(ahead.place));
+    for (flying, item) in flying(1, 10) {
+        scheduler.park(5, flying, item);
+    }
+    let flown = Flown { bytes: 1, operations: 1, is_refused: false };
+    scheduler.landed(first.place, &[IndexId(0)], flown, 5);
+    let Step::Again(again, place) = next(&mut scheduler, 5, 0) else { panic!("it would wait for ever") };
+    assert_eq!(again.len(), 1);
+    scheduler.left(&[IndexId(0)], false);
+    assert!(matches!(next(&mut scheduler, 5, 0), Step::Full { .. }));
+    scheduler.landed(place, &[IndexId(0)], flown, 6);
+    assert!(matches!(next(&mut scheduler, 6, 0), Step::Leave(_)));
+}
+
+#[test]
 fn what_was_made_ahead_is_abandoned_with_the_rest() {
     let mut scheduler = adapting(1);
     let place = scheduler.limiter().ahead(0);
