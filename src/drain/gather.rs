@@ -104,7 +104,7 @@ impl Drain {
                     let has_more = gather.walk(pick, &demands, first, &flush_to);
                     match gather.finish() {
                         Gathered::Dispatch(dispatch) if turn.is_ahead => {
-                            self.keep_ahead(dispatch, turn.place)?;
+                            self.keep_ahead(Dispatch { place: turn.place, ..dispatch })?;
                         }
                         Gathered::Dispatch(dispatch) => {
                             // Of other indices nothing is known.
@@ -151,18 +151,12 @@ impl Drain {
 
     /// A batch has a place, and leaves. `has_more`: another one can be made at once.
     fn leave(&self, mut dispatch: Dispatch, place: Place, has_more: bool) -> Result<Begun> {
-        (dispatch.indices, dispatch.place) = (indices_of(&dispatch.flying), place);
+        dispatch.place = place;
         self.scheduler.lock().left(&dispatch.indices, has_more);
         if self.adapts {
             self.wake.notify_one();
         }
         self.cleared(dispatch)
-    }
-
-    /// A batch has no place yet, and waits for one.
-    fn keep_ahead(&self, mut dispatch: Dispatch, place: Place) -> Result<()> {
-        (dispatch.indices, dispatch.place) = (indices_of(&dispatch.flying), place);
-        self.cleared_ahead(dispatch)
     }
 
     /// Puts the last flight that was made ready back.
@@ -212,14 +206,8 @@ impl Drain {
             sorted.extend(items.get_mut(*position as usize).and_then(Option::take));
         }
         let batch = Batch { items: sorted, bytes };
-        Some(Dispatch {
-            batch,
-            flying,
-            places,
-            indices: Vec::new(),
-            oldest_us: None,
-            place: Place::default(),
-        })
+        let indices = indices_of(&flying);
+        Some(Dispatch { batch, flying, places, indices, oldest_us: None, place: Place::default() })
     }
 
     /// Flights that were parked: those with a reason are buried, those whose document has changed are made from it anew, the

@@ -74,8 +74,8 @@ impl Drain {
         }
     }
 
-    /// The same for a batch that was made ahead: what is sure then is sure when it leaves.
-    pub(super) fn cleared_ahead(&self, dispatch: Dispatch) -> Result<()> {
+    /// A batch that was made ahead has no place yet, and waits for one: what is sure now is sure when it leaves.
+    pub(super) fn keep_ahead(&self, dispatch: Dispatch) -> Result<()> {
         match self.make_sure(&dispatch) {
             Ok(()) => self.scheduler.lock().made_ahead(dispatch),
             Err(error) if error.kind() == ErrorKind::Full => {

@@ -24,9 +24,10 @@ Examples:
 
 Both sides send to fresh indices of their own, named millpond-impact-… and deleted at the end: no other index is
 touched. The plain client sends the operations as they came, in bulks of --batch-ops, one at a time; the folded
-side is millpond itself, with bulks of as many and one at a time too, unless --requests allows more. After one run of each that does not count, they take turns --runs times; the table has
-the medians. The documents of both are compared at the end. A Ctrl-C sends what is pending, deletes the
-indices and ends; a second one ends at once, and leaves the indices.
+side is millpond itself, with bulks of as many and one at a time too, unless --requests allows more. After one
+run of each that does not count, they take turns --runs times; the table has the medians. The documents of both
+are compared at the end. A Ctrl-C sends what is pending, deletes the indices and ends; a second one ends at once,
+and leaves the indices.
 
 Exit status: 0 all well; 1 failed, or a document is wrong; 2 wrong usage; 130 interrupted.";
 
